@@ -1,0 +1,215 @@
+package relay
+
+import (
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"parley/actors/tree"
+	"parley/messages/linkpb"
+	"parley/messages/relaypb"
+	"parley/messages/vaultpb"
+)
+
+// client serves one connection: it knows the subscriptions, answers what is
+// wrong, and passes the rest on.
+//
+//	parent    clients
+//	receives  relaypb.Subscribe, relaypb.Unsubscribe, relaypb.List, relaypb.Send, linkpb.Malformed, vaultpb.HashResponse, joined, refused, needHash, lost, busyOver
+//	sends     linkpb.Accepted, linkpb.Close, linkpb.Settled, relaypb.Answer, relaypb.Error to its link; subscribe, abandon, list to channels; publish, leave, join to a channel; vaultpb.HashRequest, vaultpb.Remember to vault
+//	stops     when the link stops and no subscribe is under way
+type client struct {
+	limits   *Limits // fixed at spawn, as all of this block
+	member   uint64
+	channels *actor.PID
+	vault    *actor.PID
+
+	link     *actor.PID     // nil: gone
+	subs     []subscription // owned, as all that follows
+	hashing  []string       // names whose passwords wait for the vault, one at a time
+	wrong    tally
+	errors   tally
+	busies   tally
+	busyWait *tree.Timer
+}
+
+// subscription is one channel of a client.
+type subscription struct {
+	name    string
+	channel *actor.PID // nil: being subscribed
+	lossy   bool
+	asked   *relaypb.Subscribe // while being subscribed
+	hash    []byte             // of asked's password, once known
+	waiting []proto.Message    // commands for this channel that came meanwhile
+}
+
+// busyOver says that busyPause is over.
+type busyOver struct{}
+
+// IgnoreDeadLetterLogging marks messages that may find the client stopped.
+func (busyOver) IgnoreDeadLetterLogging() {}
+
+func (c *client) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		ctx.Watch(c.link)
+		ctx.Request(c.link, &linkpb.Accepted{})
+	case *actor.Stopping:
+		c.onStopping(ctx)
+	case *actor.Terminated:
+		c.onTerminated(ctx)
+	case *relaypb.Send:
+		c.onSend(ctx, m)
+	case *relaypb.Subscribe:
+		c.onSubscribe(ctx, m)
+	case *relaypb.Unsubscribe:
+		c.onUnsubscribe(ctx, m)
+	case *relaypb.List:
+		c.onList(ctx, m)
+	case *linkpb.Malformed:
+		c.onMalformed(ctx, m)
+	case *joined:
+		c.onJoined(ctx, m)
+	case *refused:
+		c.onRefused(ctx, m)
+	case *needHash:
+		c.onNeedHash(ctx, m)
+	case *vaultpb.HashResponse:
+		c.onHashResponse(ctx, m)
+	case busyOver:
+		c.onBusyOver(ctx)
+	case *lost:
+		c.onLost(ctx, m)
+	}
+}
+
+// onStopping tells the peer when this actor ends first: it failed, or the node
+// shuts down.
+func (c *client) onStopping(ctx actor.Context) {
+	c.busyWait.Stop()
+	if c.link != nil {
+		ctx.Send(c.link, &linkpb.Close{Code: closeInternal, Reason: "internal error"})
+	}
+	for _, s := range c.subs {
+		bye := leave{member: c.member, lossy: s.lossy}
+		if s.channel != nil {
+			ctx.Send(s.channel, &bye)
+		} else {
+			ctx.Send(c.channels, &abandon{s.name, bye})
+		}
+	}
+	c.subs = nil
+}
+
+// onTerminated leaves all channels. A subscribe under way is waited for, or its
+// channel would keep a member that is gone.
+func (c *client) onTerminated(ctx actor.Context) {
+	c.link = nil
+	c.subs = slices.DeleteFunc(c.subs, func(s subscription) bool {
+		if s.channel != nil {
+			ctx.Send(s.channel, &leave{member: c.member, lossy: s.lossy})
+		}
+		return s.channel != nil
+	})
+	c.stopWhenDone(ctx)
+}
+
+func (c *client) stopWhenDone(ctx actor.Context) {
+	if c.link == nil && len(c.subs) == 0 {
+		ctx.Stop(ctx.Self())
+	}
+}
+
+func (c *client) find(name string) *subscription {
+	for i := range c.subs {
+		if c.subs[i].name == name {
+			return &c.subs[i]
+		}
+	}
+	return nil
+}
+
+func (c *client) drop(name string) {
+	c.subs = slices.DeleteFunc(c.subs, func(s subscription) bool { return s.name == name })
+}
+
+// onSend is the hot path.
+func (c *client) onSend(ctx actor.Context, m *relaypb.Send) {
+	if len(m.GetMessage()) == 0 || m.GetChannel() == "" {
+		reason := reasonChannel
+		if len(m.GetMessage()) == 0 {
+			reason = reasonMessage
+		}
+		c.fail(ctx, reason, m.GetNonce(), m.GetCharge())
+		return
+	}
+	s := c.find(m.GetChannel())
+	switch {
+	case s == nil:
+		c.fail(ctx, reasonUnknown, m.GetNonce(), m.GetCharge())
+	case s.channel == nil:
+		s.waiting = append(s.waiting, m)
+	default:
+		ctx.Send(s.channel, &publish{
+			message: m.GetMessage(), nonce: m.GetNonce(), silent: m.GetSilent(), charge: m.GetCharge(), member: c.member, link: c.link,
+		})
+	}
+}
+
+func (c *client) onUnsubscribe(ctx actor.Context, m *relaypb.Unsubscribe) {
+	s := c.find(m.GetChannel())
+	switch {
+	case s == nil:
+		c.fail(ctx, reasonUnknown, m.GetNonce(), 1)
+	case s.channel == nil:
+		s.waiting = append(s.waiting, m)
+	default:
+		ctx.Send(s.channel, &leave{member: c.member, lossy: s.lossy, answer: true, nonce: m.GetNonce()})
+		c.drop(m.GetChannel())
+	}
+}
+
+func (c *client) onList(ctx actor.Context, m *relaypb.List) {
+	own := make([]string, 0, len(c.subs))
+	for _, s := range c.subs {
+		if s.channel != nil {
+			own = append(own, s.name)
+		}
+	}
+	slices.Sort(own)
+	ctx.Send(c.channels, &list{subscribed: own, link: c.link, nonce: m.GetNonce()})
+}
+
+// onMalformed answers what was no command. Many of them end the connection.
+func (c *client) onMalformed(ctx actor.Context, m *linkpb.Malformed) {
+	ctx.Send(c.link, &relaypb.Error{Reason: m.GetReason(), Nonce: m.GetNonce(), Charge: m.GetCharge()})
+	if c.errors.add(time.Now()) >= errorsAllowed {
+		ctx.Send(c.link, &linkpb.Close{Code: closePolicy, Reason: "too many errors"})
+	}
+}
+
+// fail answers a command that cannot be done.
+func (c *client) fail(ctx actor.Context, reason string, nonce []byte, charge uint32) {
+	if c.link != nil {
+		ctx.Send(c.link, &relaypb.Answer{Reason: reason, Nonce: nonce, Charge: charge})
+	}
+}
+
+// onLost forgets a channel whose actor failed. Messages of this client may have
+// been lost with it, and their credit.
+func (c *client) onLost(ctx actor.Context, m *lost) {
+	s := c.find(m.name)
+	switch {
+	case s == nil || c.link == nil && s.channel != nil:
+	case s.channel == nil: // asked, and perhaps never answered
+		if !slices.Contains(c.hashing, m.name) {
+			c.ask(ctx, s)
+		}
+	case s.channel.Equal(m.channel):
+		c.drop(m.name)
+		ctx.Send(c.link, &linkpb.Settled{All: true})
+		ctx.Send(c.link, &relaypb.Error{Reason: reasonLost, Channel: m.name})
+	}
+}

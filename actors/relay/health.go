@@ -1,0 +1,112 @@
+package relay
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/actors/tree"
+	"parley/messages/relaypb"
+)
+
+const (
+	healthEvery     = time.Second     // between two looks
+	orphansAllowed  = 2 * time.Second // channels without clients, before it is an error
+	idleAllowed     = 5 * time.Second // clients without channels, before it is odd
+	idleClients     = 3               // so many without a channel are not odd
+	healthGood      = "good"
+	healthDegraded  = "degraded"
+	healthBad       = "bad"
+	reasonHealthy   = "healthy"
+	reasonOrphans   = "channels no clients"
+	reasonNoChannel = "clients no channels"
+)
+
+// health watches for states that should not last. Source:
+// gateways/relay/PROTOCOL.md, Health.
+//
+//	parent    node
+//	receives  relaypb.HealthRequest, relaypb.Census, look
+//	sends     relaypb.CensusRequest to clients and channels; relaypb.Health to askers
+//	stops     with the node
+type health struct {
+	clients, channels *actor.PID // fixed at spawn
+
+	connected, open int       // owned, as all that follows; of the last look
+	orphans         time.Time // since when there are channels without clients; zero: none
+	idle            time.Time // since when there are clients without channels; zero: none
+	timer           *tree.Timer
+}
+
+type look struct{}
+
+// IgnoreDeadLetterLogging marks messages that may find health stopped.
+func (look) IgnoreDeadLetterLogging() {}
+
+// SpawnHealth starts the actor that answers relaypb.HealthRequest.
+func SpawnHealth(ctx actor.SpawnerContext, clients, channels *actor.PID) *actor.PID {
+	return tree.Spawn(ctx, "health", tree.Spec{New: func() actor.Actor {
+		return &health{clients: clients, channels: channels}
+	}})
+}
+
+func (h *health) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		h.timer = tree.After(ctx, healthEvery, look{})
+	case *actor.Stopping:
+		h.timer.Stop()
+	case look:
+		h.onLook(ctx)
+	case *relaypb.Census:
+		h.onCensus(m)
+	case *relaypb.HealthRequest:
+		h.onRequest(ctx)
+	}
+}
+
+func (h *health) onLook(ctx actor.Context) {
+	h.timer = tree.After(ctx, healthEvery, look{})
+	ctx.Request(h.clients, &relaypb.CensusRequest{})
+	ctx.Request(h.channels, &relaypb.CensusRequest{})
+}
+
+func (h *health) onCensus(m *relaypb.Census) {
+	if m.GetFromChannels() {
+		h.open = int(m.GetChannels())
+	} else {
+		h.connected = int(m.GetClients())
+	}
+	since(&h.orphans, h.open > 0 && h.connected == 0)
+	since(&h.idle, h.connected > idleClients && h.open == 0)
+}
+
+// since notes when a state began, and forgets it when it has ended.
+func since(at *time.Time, holds bool) {
+	switch {
+	case !holds:
+		*at = time.Time{}
+	case at.IsZero():
+		*at = time.Now()
+	}
+}
+
+func (h *health) onRequest(ctx actor.Context) {
+	m := &relaypb.Health{Healthy: healthGood, Reason: reasonHealthy, Reasons: []string{}}
+	add := func(healthy, reason string) {
+		if len(m.Reasons) == 0 {
+			m.Healthy, m.Reason = healthy, reason
+		}
+		m.Reasons = append(m.Reasons, reason)
+	}
+	now := time.Now()
+	if lasts(h.orphans, now, orphansAllowed) {
+		add(healthBad, reasonOrphans)
+	}
+	if lasts(h.idle, now, idleAllowed) {
+		add(healthDegraded, reasonNoChannel)
+	}
+	ctx.Respond(m)
+}
+
+func lasts(since, now time.Time, d time.Duration) bool { return !since.IsZero() && now.Sub(since) >= d }

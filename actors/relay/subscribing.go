@@ -1,0 +1,135 @@
+package relay
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"parley/actors/tree"
+	"parley/messages/linkpb"
+	"parley/messages/relaypb"
+	"parley/messages/vaultpb"
+)
+
+// A subscribe goes client → channels → channel → joined. If a password must be
+// hashed, channels says needHash, the vault hashes off the actors, and the
+// client asks channels again. One password a connection is hashed at a time.
+
+func (c *client) onSubscribe(ctx actor.Context, m *relaypb.Subscribe) {
+	s := c.find(m.GetChannel())
+	switch {
+	case s != nil && s.channel == nil:
+		s.waiting = append(s.waiting, m)
+	case s != nil: // twice is fine, and delivered once
+		ctx.Send(c.link, &relaypb.Answer{Ok: true, Nonce: m.GetNonce(), Charge: 1})
+	case len(c.subs) >= c.limits.ChannelsPerClient:
+		c.fail(ctx, reasonLimit, m.GetNonce(), 1)
+	default:
+		c.subs = append(c.subs, subscription{name: m.GetChannel(), lossy: m.GetLossy(), asked: m})
+		c.ask(ctx, &c.subs[len(c.subs)-1])
+	}
+}
+
+func (c *client) ask(ctx actor.Context, s *subscription) {
+	ctx.Send(c.channels, &subscribe{
+		name: s.name, hasPassword: s.asked.GetHasPassword(), hash: s.hash, lossy: s.lossy,
+		member: c.member, client: ctx.Self(), nonce: s.asked.GetNonce(),
+	})
+}
+
+func (c *client) onJoined(ctx actor.Context, m *joined) {
+	s := c.find(m.name)
+	if s == nil || s.channel != nil {
+		return
+	}
+	s.channel = m.channel
+	if s.hash != nil {
+		ctx.Send(c.vault, &vaultpb.Remember{Channel: s.name, Password: s.asked.GetPassword(), Hash: s.hash})
+	}
+	waiting := s.waiting
+	s.asked, s.hash, s.waiting = nil, nil, nil
+	if c.link == nil {
+		ctx.Send(m.channel, &leave{member: c.member, lossy: s.lossy})
+		c.drop(m.name)
+		c.stopWhenDone(ctx)
+		return
+	}
+	c.replay(ctx, waiting)
+}
+
+// onRefused answers a subscribe that failed, and counts wrong passwords.
+func (c *client) onRefused(ctx actor.Context, m *refused) {
+	s := c.find(m.name)
+	if s == nil || s.channel != nil {
+		return
+	}
+	asked, waiting := s.asked, s.waiting
+	c.drop(m.name)
+	if c.link == nil {
+		c.stopWhenDone(ctx)
+		return
+	}
+	c.fail(ctx, m.reason, asked.GetNonce(), 1)
+	if m.reason == reasonPassword && c.wrong.add(time.Now()) >= wrongAllowed {
+		ctx.Send(c.link, &linkpb.Close{Code: closePolicy, Reason: "too many wrong passwords"})
+	}
+	c.replay(ctx, waiting)
+}
+
+// replay takes up the commands that waited for a subscribe to end.
+func (c *client) replay(ctx actor.Context, waiting []proto.Message) {
+	for _, m := range waiting {
+		switch m := m.(type) {
+		case *relaypb.Send:
+			c.onSend(ctx, m)
+		case *relaypb.Subscribe:
+			c.onSubscribe(ctx, m)
+		case *relaypb.Unsubscribe:
+			c.onUnsubscribe(ctx, m)
+		}
+	}
+}
+
+func (c *client) onNeedHash(ctx actor.Context, m *needHash) {
+	c.hashing = append(c.hashing, m.name)
+	if len(c.hashing) == 1 {
+		c.hash(ctx)
+	}
+}
+
+// hash asks the vault for the first of hashing.
+func (c *client) hash(ctx actor.Context) {
+	s := c.find(c.hashing[0])
+	ctx.Request(c.vault, &vaultpb.HashRequest{Channel: s.name, Password: s.asked.GetPassword()})
+}
+
+func (c *client) onHashResponse(ctx actor.Context, m *vaultpb.HashResponse) {
+	if m.GetBusy() {
+		tree.Of(ctx.ActorSystem()).Drop(tree.PasswordBusy, 1)
+		c.busyWait = tree.After(ctx, busyPause, busyOver{})
+		return
+	}
+	s := c.find(c.hashing[0])
+	s.hash = m.GetHash()
+	c.ask(ctx, s)
+	c.nextHash(ctx)
+}
+
+// onBusyOver answers "busy", late on purpose.
+func (c *client) onBusyOver(ctx actor.Context) {
+	name := c.hashing[0]
+	c.nextHash(ctx)
+	c.onRefused(ctx, &refused{name: name, reason: reasonBusy})
+	if c.link != nil && c.busies.add(time.Now()) >= busyAllowed {
+		ctx.Send(c.link, &linkpb.Close{Code: closePolicy, Reason: "too many passwords"})
+	}
+}
+
+func (c *client) nextHash(ctx actor.Context) {
+	if c.hashing = c.hashing[1:]; len(c.hashing) > 0 {
+		c.hash(ctx)
+	} else {
+		c.hashing = nil
+	}
+}

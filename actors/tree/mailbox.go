@@ -1,0 +1,249 @@
+package tree
+
+import (
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/messages"
+)
+
+// Batch hands all Loads that were queued in a row to an actor whose Spec says
+// so. It is the actor's only while Receive runs.
+type Batch struct{ Messages []messages.Load }
+
+// Gauge follows the Loads in one mailbox. Any goroutine may read it.
+type Gauge struct{ bytes atomic.Int64 }
+
+// Bytes is what is queued or being handled.
+func (g *Gauge) Bytes() int64 { return g.bytes.Load() }
+
+// entry is one queued message; size is 0 for control messages.
+type entry struct {
+	msg  any
+	size int
+}
+
+// keepQueue is the largest queue, in messages, whose memory an idle mailbox keeps.
+const keepQueue = 64
+
+// mailbox hands everything queued to its actor at each wake-up. System messages
+// go first; a suspended mailbox keeps its user messages; a message whose handler
+// panicked is gone, those behind it are not.
+type mailbox struct {
+	id      string // fixed at spawn, as all of this block
+	log     *slog.Logger
+	invoker actor.MessageInvoker
+	disp    actor.Dispatcher
+	wake    func()
+	limit   int64
+	refused func(any)
+	gauge   *Gauge
+	batched bool
+
+	status atomic.Int32 // idle or running
+
+	mu    sync.Mutex
+	queue []entry // user messages, oldest first
+	sys   []any   // system messages, oldest first
+
+	taken     []entry // owned by the running goroutine: what this wake-up took
+	at        int     // first of taken that is not handled
+	current   any     // what the actor is handling, for the report of its panic
+	suspended bool
+	batch     Batch
+}
+
+const (
+	idle int32 = iota
+	running
+)
+
+func newMailbox(id string, log *slog.Logger, limit int64, refused func(any), batched bool, g *Gauge) *mailbox {
+	if g == nil {
+		g = &Gauge{}
+	}
+	m := &mailbox{id: id, log: log, limit: limit, refused: refused, batched: batched, gauge: g}
+	m.wake = m.process
+	return m
+}
+
+// RegisterHandlers implements actor.Mailbox.
+func (m *mailbox) RegisterHandlers(i actor.MessageInvoker, d actor.Dispatcher) {
+	m.invoker, m.disp = i, d
+}
+
+// Start implements actor.Mailbox.
+func (m *mailbox) Start() {}
+
+// UserMessageCount implements actor.Mailbox.
+func (m *mailbox) UserMessageCount() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.queue)
+}
+
+// PostUserMessage implements actor.Mailbox.
+func (m *mailbox) PostUserMessage(msg any) {
+	size := 0
+	if l, ok := unwrap(msg).(messages.Load); ok {
+		size = l.Bytes()
+		if total := m.gauge.bytes.Add(int64(size)); total > m.limit && total > int64(size) {
+			m.gauge.bytes.Add(-int64(size))
+			m.refused(msg)
+			return
+		}
+	}
+	m.mu.Lock()
+	m.queue = append(m.queue, entry{msg, size})
+	m.mu.Unlock()
+	m.schedule()
+}
+
+// PostSystemMessage implements actor.Mailbox.
+func (m *mailbox) PostSystemMessage(msg any) {
+	m.mu.Lock()
+	m.sys = append(m.sys, msg)
+	m.mu.Unlock()
+	m.schedule()
+}
+
+func unwrap(msg any) any {
+	if e, ok := msg.(*actor.MessageEnvelope); ok {
+		return e.Message
+	}
+	return msg
+}
+
+func (m *mailbox) schedule() {
+	if m.status.CompareAndSwap(idle, running) {
+		m.disp.Schedule(m.wake)
+	}
+}
+
+// process is one wake-up. It ends when nothing is left to do, or gives the
+// dispatcher a turn after throughput messages.
+func (m *mailbox) process() {
+	if m.batched {
+		runtime.Gosched() // let the senders that woke us finish their burst: it is joined
+	}
+	for {
+		if m.run() {
+			m.disp.Schedule(m.wake)
+			return
+		}
+		suspended, left := m.suspended, m.at < len(m.taken) // after idle they are another goroutine's
+		m.status.Store(idle)
+		m.mu.Lock()
+		more := len(m.sys) > 0 || !suspended && (left || len(m.queue) > 0)
+		m.mu.Unlock()
+		if !more || !m.status.CompareAndSwap(idle, running) {
+			return
+		}
+	}
+}
+
+// run handles messages until there are none, and reports whether it stopped
+// early to let others run.
+func (m *mailbox) run() (yield bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.log.Error("actor panicked", slog.String("actor", m.id), slog.Any("reason", r), slog.String("stack", string(debug.Stack())))
+			m.invoker.EscalateFailure(r, m.current)
+		}
+		m.current = nil
+	}()
+	for n := m.disp.Throughput(); n > 0; n-- {
+		for m.nextSystem() {
+			switch m.current.(type) {
+			case *actor.SuspendMailbox:
+				m.suspended = true
+			case *actor.ResumeMailbox:
+				m.suspended = false
+			default:
+				m.invoker.InvokeSystemMessage(m.current)
+			}
+		}
+		if m.suspended || !m.take() {
+			return false
+		}
+		m.handleNext()
+	}
+	return true
+}
+
+// nextSystem makes the oldest system message current, if there is one.
+func (m *mailbox) nextSystem() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.sys) == 0 {
+		return false
+	}
+	m.current = m.sys[0]
+	if m.sys = m.sys[1:]; len(m.sys) == 0 {
+		m.sys = nil
+	}
+	return true
+}
+
+// take makes sure that taken has an unhandled entry, if there is one anywhere.
+func (m *mailbox) take() bool {
+	if m.at < len(m.taken) {
+		return true
+	}
+	spare := m.taken[:0]
+	if cap(spare) > keepQueue {
+		spare = nil
+	}
+	m.mu.Lock()
+	m.taken, m.queue = m.queue, spare
+	m.mu.Unlock()
+	m.at = 0
+	return len(m.taken) > 0
+}
+
+// handleNext hands over the next entry, or all Loads in a row of a batched
+// mailbox. The entries are consumed first: a panic must not bring them back.
+func (m *mailbox) handleNext() {
+	first := m.taken[m.at]
+	if m.batched && first.size > 0 {
+		if _, enveloped := first.msg.(*actor.MessageEnvelope); !enveloped {
+			m.handleBatch()
+			return
+		}
+	}
+	m.taken[m.at] = entry{}
+	m.at++
+	m.current = first.msg
+	defer m.handled(first.size) // also when the handler panics
+	m.invoker.InvokeUserMessage(first.msg)
+}
+
+func (m *mailbox) handleBatch() {
+	size := 0
+	m.batch.Messages = m.batch.Messages[:0]
+	for ; m.at < len(m.taken); m.at++ {
+		e := m.taken[m.at]
+		load, ok := e.msg.(messages.Load)
+		if !ok {
+			break
+		}
+		size += e.size
+		m.batch.Messages = append(m.batch.Messages, load)
+		m.taken[m.at] = entry{}
+	}
+	m.current = &m.batch
+	defer m.handled(size)
+	m.invoker.InvokeUserMessage(&m.batch)
+	clear(m.batch.Messages)
+}
+
+func (m *mailbox) handled(size int) {
+	if size > 0 {
+		m.gauge.bytes.Add(-int64(size))
+	}
+}

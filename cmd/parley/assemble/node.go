@@ -1,0 +1,189 @@
+package assemble
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/actors/node"
+	"parley/actors/relay"
+	"parley/actors/tree"
+	"parley/actors/vault"
+	"parley/cmd/parley/config"
+	"parley/gateways/guard"
+	"parley/gateways/host"
+	"parley/gateways/link"
+	relaygate "parley/gateways/relay"
+	"parley/gateways/web"
+	"parley/gateways/ws"
+	"parley/messages/linkpb"
+)
+
+// Listeners are what a node serves. They are owned by the node from Start on.
+type Listeners struct {
+	Relay   net.Listener
+	Metrics net.Listener // nil: none
+	TLS     *tls.Config  // of Relay; nil: plain
+}
+
+// Node is a running node.
+type Node struct {
+	Stats, Host, Health *actor.PID // answer relaypb requests
+
+	sys     *actor.ActorSystem
+	root    *actor.PID
+	links   *actor.PID
+	door    *guard.Door
+	kind    *link.Kind
+	servers []*http.Server
+	failed  chan error // a listener ended by itself
+}
+
+// metricsDrain is how long a scrape that is under way may still take.
+const metricsDrain = time.Second
+
+// Start assembles a node on sys and serves. A listener that fails later is
+// reported by Failed.
+func Start(sys *actor.ActorSystem, c *config.Node, l Listeners) *Node {
+	n := &Node{sys: sys, failed: make(chan error, 2)}
+	n.kind = link.New(sys, &link.Kind{
+		Codec: relaygate.Codec{}, Framing: ws.Framing{},
+		OutboundLimit: int(c.OutboundLimit), WriteTimeout: c.WriteTimeout,
+		Ping: c.PingInterval, Dead: c.DeadAfter, MessageRate: float64(c.MessageRatePerClient),
+		Budget: link.NewBudget(c.OutboundCeiling),
+	})
+	started := make(chan struct{})
+	n.root = node.Spawn(sys, "node", func(ctx actor.Context) { // once: it receives nothing that could fail
+		n.features(ctx, c)
+		close(started)
+	})
+	<-started
+	n.door = guard.NewDoor(l.Relay, guard.Limits{
+		HalfOpenPerAddress: c.HalfOpenPerAddress, HalfOpenTotal: c.HalfOpenTotal,
+		Rate: float64(c.ConnectRatePerAddress), Burst: c.ConnectBurst, ExemptLoopback: true,
+	}, guard.Hooks{Log: tree.Log(sys)})
+	n.serve(c, l)
+	return n
+}
+
+// features spawns the relay. The fan-out comes first: all others send to it.
+func (n *Node) features(ctx actor.Context, c *config.Node) {
+	limits := relay.Limits{ChannelsPerClient: c.MaxChannelsPerClient, Channels: c.MaxChannels}
+	fan := link.SpawnShards(ctx, "fanout", n.kind)
+	channels := relay.SpawnChannels(ctx, limits, relay.Fanout{Shards: fan.Shards, Gauges: fan.Gauges})
+	safe := vault.Spawn(ctx, vault.Limits{Workers: c.PasswordWorkers, Queue: c.PasswordQueue})
+	clients := relay.SpawnClients(ctx, limits, channels, safe)
+	n.Stats = relay.SpawnStats(ctx, clients, channels)
+	n.Health = relay.SpawnHealth(ctx, clients, channels)
+	n.Host = relay.SpawnHost(ctx, host.Read)
+	relay.Meet(ctx, channels, clients, n.Stats)
+	n.links = link.SpawnLinks(ctx, "links", n.kind, fan.Shards, clients)
+}
+
+func (n *Node) serve(c *config.Node, l Listeners) {
+	var port int
+	if a, ok := l.Relay.Addr().(*net.TCPAddr); ok {
+		port = a.Port
+	}
+	rules := guard.Rules{
+		LoopbackOnly: c.RelayOnLoopback(), Hosts: c.RelayHosts, Port: port, HostsOption: "relay-hosts",
+		Origins: c.RelayOrigins, AnyOrigin: len(c.RelayOrigins) == 0, OriginsOption: "relay-origins",
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /connect", &relaygate.Gateway{
+		Kind: n.kind, Links: n.links, Limit: c.MaxFrame, MaxLinks: int64(c.MaxClients), Refuse: n.door.Refuse,
+	})
+	mux.Handle("GET /health", web.Health(n.sys.Root, n.Health))
+	relayServer := guard.Server(n.door.Screen(rules, mux), guard.ServerOptions{Door: n.door, Log: tree.Log(n.sys), Header: c.HandshakeTimeout})
+	ln := link.Listener(n.door)
+	if l.TLS != nil {
+		ln = tls.NewListener(ln, l.TLS)
+	}
+	n.run("relay", relayServer, ln)
+	if l.Metrics != nil {
+		own := guard.Rules{LoopbackOnly: true}
+		ops := guard.Server(screened(own, web.Operators(tree.Of(n.sys), n.door.Counts)), guard.ServerOptions{Log: tree.Log(n.sys), Request: -1, Response: -1})
+		n.run("metrics", ops, l.Metrics)
+	}
+}
+
+// screened refuses what a web page could have asked for.
+func screened(rules guard.Rules, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refusal := rules.Check(r); refusal != nil {
+			refusal.WriteTo(w)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (n *Node) run(name string, s *http.Server, l net.Listener) {
+	n.servers = append(n.servers, s)
+	go func() {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			n.failed <- fmt.Errorf("assemble: %s listener: %w", name, err)
+		}
+	}()
+}
+
+// Failed delivers the error of a listener that ended by itself.
+func (n *Node) Failed() <-chan error { return n.failed }
+
+// closeGoingAway is the WebSocket code of a server that stops.
+const closeGoingAway = 1001
+
+// Stop ends the node in order: no new connections, goodbye to all clients in
+// batches, then the actors. It takes until ctx ends at most; what is left then
+// is cut off, and an error.
+func (n *Node) Stop(ctx context.Context) error {
+	for _, s := range n.servers {
+		s := s
+		go func() { // open handshakes may finish; hijacked connections are not waited for
+			c, cancel := context.WithTimeout(context.WithoutCancel(ctx), metricsDrain)
+			defer cancel()
+			if s.Shutdown(c) != nil {
+				_ = s.Close()
+			}
+		}()
+	}
+	err := n.wait(ctx, "links", n.sys.Root.RequestFuture(n.links, &linkpb.Drain{Code: closeGoingAway, Reason: "server shuts down"}, untilDone(ctx)))
+	left := n.kind.Links()
+	if err == nil {
+		left = 0
+	}
+	stopErr := n.wait(ctx, "actors", n.sys.Root.StopFuture(n.root))
+	n.sys.Shutdown()
+	if left > 0 {
+		tree.Log(n.sys).Warn("clients cut off", slog.Int64("clients", left))
+	}
+	return errors.Join(err, stopErr)
+}
+
+func untilDone(ctx context.Context) time.Duration {
+	if at, ok := ctx.Deadline(); ok {
+		return time.Until(at)
+	}
+	return time.Minute
+}
+
+func (n *Node) wait(ctx context.Context, what string, f actor.Future) error {
+	done := make(chan error, 1)
+	go func() { done <- f.Wait() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("assemble: stop %s: %w", what, err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("assemble: stop %s: %w", what, ctx.Err())
+	}
+}

@@ -1,0 +1,180 @@
+//go:build linux
+
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"parley/cmd/parley/bench/limit"
+)
+
+// Command is `bench` with its subcommands. Errors that a run returns may have a method ExitCode() int.
+func Command() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Load a server and measure it",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(relayCommand(), limitCommand())
+	return c
+}
+
+func relayCommand() *cobra.Command {
+	o := &Options{}
+	c := &cobra.Command{
+		Use:   "relay",
+		Short: "Load any server of the relay's client wire",
+		Long: `Load any server of the relay's client wire and print throughput, percentiles, losses and changes of order;
+with --pid also the server's processor time and memory.
+
+Scenarios:
+  fanout    one channel, a closed loop: a burst is sent when all subscribers have the one before
+  channels  many channels with few subscribers each, shared among publishers, a closed loop each
+  idle      clients that connect, subscribe and sit; in the end all ask at once
+  rate      a fixed number of messages a second; times count from when a message was due
+  slow      a fixed rate, without and with subscribers that stop reading
+  storm     fanout, without and with clients that guess a password
+  flood     a publisher that never waits, and subscribers that read little or nothing
+
+One process holds about 19,000 connections under the usual limit of 20,000 descriptors: start several for more.`,
+		Example: `  parley bench relay --pid $(pidof parley) --subscribers 1000 --inflight 32 --against-limit --repeat 5
+  parley bench relay --scenario idle --clients 10000 --pid 4711 --json
+  parley bench relay --scenario slow --url ws://127.0.0.1:8912/connect`,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.settle(c.Flags()); err != nil {
+				return usage(err)
+			}
+			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			// The limit command is found where this one is, whatever stands above.
+			words := append(strings.Fields(c.Parent().CommandPath())[1:], "limit")
+			return relay(ctx, o, words, c.OutOrStdout())
+		},
+	}
+	o.bind(c.Flags())
+	return c
+}
+
+// scenario does one round against one target.
+type scenario func(context.Context, *Options, *target) ([]Run, error)
+
+var scenarios = map[string]scenario{
+	scenarioFanout: fanout, scenarioChannels: channels, scenarioIdle: idle, scenarioRate: rate,
+	scenarioSlow: slow, scenarioStorm: storm, scenarioFlood: flood,
+}
+
+// relay runs all rounds and prints the report.
+func relay(ctx context.Context, o *Options, limitWords []string, out io.Writer) error {
+	main, err := newTarget(ctx, targetServer, o, o.URLs, o.PIDs)
+	if err != nil {
+		return err
+	}
+	targets := []*target{main}
+	if o.AgainstLimit {
+		more, stop, err := limits(ctx, o, limitWords)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		targets = append(targets, more...)
+	}
+	rep := &Report{Version: reportVersion, Scenario: o.Scenario, Machine: thisMachine(), Options: *o}
+	if err := rounds(ctx, o, targets, rep); err != nil {
+		return err
+	}
+	rep.summarize()
+	rep.Violations = rep.judge()
+	if o.JSON {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		if err := e.Encode(rep); err != nil {
+			return fmt.Errorf("bench: print report: %w", err)
+		}
+	} else if err := rep.print(out); err != nil {
+		return fmt.Errorf("bench: print report: %w", err)
+	}
+	if len(rep.Violations) > 0 && !o.AllowLoss {
+		return &exitError{exitFailed, fmt.Errorf("bench: %s", strings.Join(rep.Violations, "; "))}
+	}
+	return nil
+}
+
+// betweenRuns lets a server finish with the connections of the run before.
+const betweenRuns = 300 * time.Millisecond
+
+// rounds alternates between the targets, so that what the machine does besides falls on all of them.
+func rounds(ctx context.Context, o *Options, targets []*target, rep *Report) error {
+	for round := range o.Repeat {
+		for _, t := range targets {
+			if len(rep.Runs) > 0 {
+				if err := pause(ctx, betweenRuns); err != nil {
+					return err
+				}
+			}
+			runs, err := scenarios[o.Scenario](ctx, o, t)
+			if err != nil {
+				if errors.Is(err, context.Canceled) {
+					return &exitError{exitFailed, errors.New("bench: interrupted")}
+				}
+				return fmt.Errorf("%w (round %d against %s)", err, round+1, t.name)
+			}
+			for _, r := range runs {
+				r.Round, r.Target = round+1, t.name
+				rep.Runs = append(rep.Runs, r)
+			}
+		}
+	}
+	return nil
+}
+
+func limitCommand() *cobra.Command {
+	var o limit.Options
+	var listen string
+	c := &cobra.Command{
+		Use:   "limit",
+		Short: "Serve the relay's client wire as barely as possible, as a yardstick",
+		Long: `Serve the relay's client wire in a plain loop over the subscribers, one write a frame and socket, without any checks,
+limits or back-pressure. It shows what the system calls alone cost. It is not for anything but measuring.
+
+When it listens it prints one line: ready {"relay":"127.0.0.1:…"}`,
+		Example:       `  parley bench limit --listen 127.0.0.1:8913 --join`,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			s, err := limit.Listen(listen, o)
+			if err != nil {
+				return err
+			}
+			line, err := json.Marshal(ready{s.Address()})
+			if err == nil {
+				_, err = fmt.Fprintf(c.OutOrStdout(), "%s%s\n", readyPrefix, line)
+			}
+			if err != nil {
+				return errors.Join(fmt.Errorf("bench: print address: %w", err), s.Close())
+			}
+			<-ctx.Done()
+			return s.Close()
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "address and port; port 0 is any")
+	c.Flags().BoolVar(&o.Join, "join", false, "write all frames of a burst to a subscriber at once")
+	c.Flags().IntVar(&o.WriteBuffer, "write-buffer", 0, "the kernel's send buffer of a connection, bytes; 0 leaves it alone")
+	return c
+}

@@ -1,0 +1,145 @@
+// Package limit is the yardstick of the bench: a server of the relay's client wire that does the least a server can do.
+// It writes a prebuilt frame to every other subscriber in a plain loop, or, joining, all frames that one read brought in
+// one write. It has no passwords, limits, checks or back-pressure: a subscriber that does not read holds up the rest.
+package limit
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Options of a Server.
+type Options struct {
+	// Join writes all frames of a burst to a subscriber at once.
+	Join bool
+	// WriteBuffer is the kernel's send buffer of a connection, bytes; 0 leaves it alone.
+	WriteBuffer int
+}
+
+// Server serves until it is closed.
+type Server struct {
+	// fixed
+	options  Options
+	listener net.Listener
+
+	all sync.WaitGroup
+
+	// guarded by mu
+	mu     sync.Mutex
+	conns  map[net.Conn]struct{}
+	rooms  map[string]*room
+	closed bool
+}
+
+// room is one channel. What a slice of its members shows is never changed, only appended to, so a loop needs no lock.
+type room struct {
+	mu      sync.Mutex
+	members []net.Conn
+}
+
+// Listen begins to serve on a TCP address such as "127.0.0.1:0".
+func Listen(address string, o Options) (*Server, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("limit: listen on %q: %w", address, err)
+	}
+	s := &Server{options: o, listener: l, conns: map[net.Conn]struct{}{}, rooms: map[string]*room{}}
+	s.all.Go(s.accept)
+	return s, nil
+}
+
+// Address is where the server listens.
+func (s *Server) Address() string { return s.listener.Addr().String() }
+
+// Close ends all connections and returns when every goroutine has ended.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	err := s.listener.Close()
+	for c := range s.conns {
+		_ = c.Close()
+	}
+	s.mu.Unlock()
+	s.all.Wait()
+	return err
+}
+
+func (s *Server) accept() {
+	for {
+		c, err := s.listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue // out of descriptors, or the peer has gone: the others must be served
+		}
+		if t, ok := c.(*net.TCPConn); ok && s.options.WriteBuffer > 0 {
+			_ = t.SetWriteBuffer(s.options.WriteBuffer)
+		}
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			_ = c.Close()
+			return
+		}
+		s.conns[c] = struct{}{}
+		s.mu.Unlock()
+		s.all.Go(func() { s.serve(c) })
+	}
+}
+
+func (s *Server) room(name string) *room {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rooms[name]
+	if r == nil {
+		r = &room{}
+		s.rooms[name] = r
+	}
+	return r
+}
+
+// list is the JSON array of all channels, sorted.
+func (s *Server) list() string {
+	s.mu.Lock()
+	names := make([]string, 0, len(s.rooms))
+	for n := range s.rooms {
+		names = append(names, `"`+n+`"`)
+	}
+	s.mu.Unlock()
+	slices.Sort(names)
+	return "[" + strings.Join(names, ",") + "]"
+}
+
+func (r *room) join(c net.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.members, c) {
+		r.members = append(r.members, c)
+	}
+}
+
+func (r *room) leave(c net.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.members = slices.DeleteFunc(slices.Clone(r.members), func(m net.Conn) bool { return m == c })
+}
+
+func (r *room) others() []net.Conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.members
+}
+
+// write is the plain loop. A write that fails is noticed by the reader of that connection.
+func (r *room) write(from net.Conn, frames []byte) {
+	for _, m := range r.others() {
+		if m != from {
+			_, _ = m.Write(frames)
+		}
+	}
+}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+
+	"parley/cmd/parley/config"
+)
+
+// serverTLS loads the relay's certificate; nil: plain.
+func serverTLS(c *config.Node) (*tls.Config, error) {
+	if c.RelayTLSCertificate == "" {
+		return nil, nil
+	}
+	r, err := newReloader(c.RelayTLSCertificate, c.RelayTLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"http/1.1"}, // a WebSocket takes the connection over
+		GetCertificate: r.get,
+	}, nil
+}

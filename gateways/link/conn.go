@@ -1,0 +1,216 @@
+package link
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// sendBuffer is the kernel's send buffer for a socket, in bytes. Left alone, it
+// grows to 4.2 MB for a peer that never reads (measured), past all our limits.
+const sendBuffer = 64 << 10
+
+// TryWriter is a connection that can take what fits now, and no more, without
+// waiting. Sockets that are no *net.TCPConn must implement it.
+type TryWriter interface {
+	TryWrite(b []byte) (n int, err error)
+}
+
+// Conn is a net.Conn whose Write never blocks once Release was called: what
+// the kernel does not take is kept, and written by flush. Before that, during
+// the HTTP and TLS handshakes, it is the plain connection.
+//
+// net/http, crypto/tls and the WebSocket library run on top of it unchanged.
+type Conn struct {
+	net.Conn
+	try      func(b []byte) (int, error) // one system call
+	released atomic.Bool
+	closing  atomic.Bool // a close frame is on its way: read deadlines are final
+
+	mu       sync.Mutex
+	rest     []byte // not yet taken by the kernel, oldest first
+	flushing bool   // flush has taken bytes that are not yet written
+	err      error  // of the last write; final
+}
+
+// NewConn wraps an accepted connection.
+func NewConn(c net.Conn) (*Conn, error) {
+	w := &Conn{Conn: c}
+	switch t := c.(type) {
+	case *net.TCPConn:
+		if err := t.SetWriteBuffer(sendBuffer); err != nil {
+			return nil, err
+		}
+		rc, err := t.SyscallConn()
+		if err != nil {
+			return nil, err
+		}
+		w.try = newTry(rc)
+	case TryWriter:
+		w.try = t.TryWrite
+	default:
+		return nil, errors.New("link: connection cannot write without waiting")
+	}
+	return w, nil
+}
+
+// newTry returns a function that makes one non-blocking write call. It is not
+// safe for concurrent use.
+func newTry(rc syscall.RawConn) func([]byte) (int, error) {
+	var (
+		b    []byte
+		n    int
+		werr error
+	)
+	once := func(fd uintptr) bool {
+		for {
+			n, werr = syscall.Write(int(fd), b)
+			if werr != syscall.EINTR {
+				return true // never wait, whatever came
+			}
+		}
+	}
+	return func(p []byte) (int, error) {
+		b = p
+		err := rc.Write(once)
+		b = nil
+		if err != nil {
+			return 0, err
+		}
+		if werr == syscall.EAGAIN {
+			return 0, nil
+		}
+		return max(n, 0), werr
+	}
+}
+
+// NetConn is the connection below.
+func (c *Conn) NetConn() net.Conn { return c.Conn }
+
+// Release makes Write non-blocking.
+func (c *Conn) Release() { c.released.Store(true) }
+
+// Write takes all of b, or fails for good.
+func (c *Conn) Write(b []byte) (int, error) {
+	if !c.released.Load() {
+		return c.Conn.Write(b)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return 0, c.err
+	}
+	if len(c.rest) > 0 || c.flushing {
+		c.rest = append(c.rest, b...)
+		return len(b), nil
+	}
+	n, err := c.try(b)
+	if err != nil {
+		c.err = err
+		return n, err
+	}
+	if n < len(b) {
+		c.rest = append([]byte(nil), b[n:]...)
+	}
+	return len(b), nil
+}
+
+// waiting reports whether some written bytes are not with the kernel yet.
+func (c *Conn) waiting() (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.rest) > 0 || c.flushing, c.err
+}
+
+// flushStep is how many bytes one blocking write takes: a peer that takes
+// 64 KiB in the write time-out is slow, not gone.
+const flushStep = 64 << 10
+
+// flush writes what is kept, waiting for the peer at most timeout a step and
+// until, if set, in all. One goroutine at a time.
+func (c *Conn) flush(timeout time.Duration, until time.Time) error {
+	for {
+		c.mu.Lock()
+		b := c.rest
+		c.rest, c.flushing = nil, len(b) > 0
+		err := c.err
+		c.mu.Unlock()
+		if err != nil || len(b) == 0 {
+			return err
+		}
+		for len(b) > 0 && err == nil {
+			deadline := time.Now().Add(timeout)
+			if !until.IsZero() && until.Before(deadline) {
+				deadline = until
+			}
+			_ = c.SetWriteDeadline(deadline)
+			var n int
+			n, err = c.Conn.Write(b[:min(len(b), flushStep)])
+			b = b[n:]
+		}
+		_ = c.SetWriteDeadline(time.Time{}) // or a later try would find it expired
+		if err != nil {
+			return c.flushFailed(b, err)
+		}
+	}
+}
+
+// flushFailed keeps what a peer did not take in time: the frame that is half
+// written must be whole before anything else can follow it.
+func (c *Conn) flushFailed(left []byte, err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flushing = false
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.rest = append(append(make([]byte, 0, len(left)+len(c.rest)), left...), c.rest...)
+		return err
+	}
+	c.err, c.rest = err, nil
+	return err
+}
+
+// closeWrite ends our side of the stream; the peer still may send.
+func (c *Conn) closeWrite() {
+	if h, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		_ = h.CloseWrite()
+	}
+}
+
+// hangUp makes reads fail after linger. It is final: later read deadlines of
+// the protocol are ignored.
+func (c *Conn) hangUp(linger time.Duration) {
+	c.closing.Store(true)
+	_ = c.Conn.SetReadDeadline(time.Now().Add(linger))
+}
+
+// SetReadDeadline implements net.Conn; it does nothing once the link is closing.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	if c.closing.Load() {
+		return nil
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// listener wraps what it accepts.
+type listener struct{ net.Listener }
+
+// Listener makes l hand out *Conn.
+func Listener(l net.Listener) net.Listener { return listener{l} }
+
+func (l listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		w, err := NewConn(c)
+		if err == nil {
+			return w, nil
+		}
+		_ = c.Close() // it went away between the kernel's accept and now
+	}
+}

@@ -1,0 +1,143 @@
+package link
+
+import (
+	"parley/actors/tree"
+	"parley/messages"
+)
+
+// joinMost is how many bytes of frames are joined to one chunk.
+const joinMost = 256 << 10
+
+// deliver sends a group's frames to its members: joined to one buffer that all
+// of them share. A member that sent some of them gets only the others.
+func (s *shard) deliver(g *group, direct bool) {
+	firm, sole := s.joined(g)
+	n := len(g.first.Members) + len(g.first.Lossy)
+	s.kind.sent.Add(int64(n * len(g.all)))
+	bytes := 0
+	for _, c := range firm {
+		bytes += len(c.wire)
+	}
+	s.kind.written.Add(int64(n * bytes))
+	for _, id := range g.first.Members {
+		s.toMember(g, id, sole, firm, direct)
+	}
+	if len(g.first.Lossy) == 0 {
+		return
+	}
+	lossy := make([]chunk, len(firm))
+	for i, c := range firm {
+		c.source = g.first.Source
+		lossy[i] = c
+	}
+	for _, id := range g.first.Lossy {
+		s.toMember(g, id, sole, lossy, direct)
+	}
+}
+
+// joined makes the chunks of a group. sole is the origin of all its messages, 0
+// if they have several.
+func (s *shard) joined(g *group) (chunks []chunk, sole uint64) {
+	sole = g.first.Origin
+	if len(g.all) == 1 {
+		return []chunk{{wire: s.wire(g.first), frames: 1}}, sole
+	}
+	size := 0
+	for _, m := range g.all {
+		size += len(s.wire(m))
+		if m.Origin != sole {
+			sole = 0
+		}
+	}
+	var c chunk
+	for _, m := range g.all {
+		w := s.wire(m)
+		if len(c.wire)+len(w) > joinMost && c.frames > 0 {
+			chunks, c = append(chunks, c), chunk{}
+		}
+		if c.wire == nil {
+			c.wire = make([]byte, 0, min(size, joinMost+len(w)))
+		}
+		c.wire, c.frames = append(c.wire, w...), c.frames+1
+		size -= len(w)
+	}
+	return append(chunks, c), sole
+}
+
+func (s *shard) wire(m *messages.Multicast) []byte {
+	return m.Frame.Frame(s.kind.Codec.Slot(), s.kind.frame)
+}
+
+// toMember sends chunks to one member, unless it sent some of the group.
+func (s *shard) toMember(g *group, id, sole uint64, chunks []chunk, direct bool) {
+	o := s.links[id]
+	if o == nil {
+		return
+	}
+	if sole == id {
+		return
+	}
+	if sole == 0 && g.sentBy(id) {
+		chunks = s.others(g, id, chunks[0].source)
+		if len(chunks) == 0 {
+			return
+		}
+	}
+	if direct {
+		s.join, _ = o.send(s.join, chunks...)
+		return
+	}
+	s.touch(o, chunks...)
+}
+
+func (g *group) sentBy(id uint64) bool {
+	for _, m := range g.all {
+		if m.Origin == id {
+			return true
+		}
+	}
+	return false
+}
+
+// others is a group's frames without those that id sent.
+func (s *shard) others(g *group, id uint64, source string) (chunks []chunk) {
+	for _, m := range g.all {
+		if m.Origin != id {
+			chunks = append(chunks, chunk{wire: s.wire(m), frames: 1, source: source})
+		}
+	}
+	return chunks
+}
+
+// touch collects a link's chunks for one write at the end of the batch.
+func (s *shard) touch(o *Outbound, chunks ...chunk) {
+	if len(o.pending) == 0 {
+		s.touched = append(s.touched, o)
+	}
+	o.pending = append(o.pending, chunks...)
+}
+
+// answer collects the answer to a multicast's origin, behind what it delivered.
+func (s *shard) answer(m *messages.Multicast) {
+	o := s.links[m.Origin]
+	if o == nil || m.Answer == nil {
+		return
+	}
+	from := len(s.arena)
+	payload, err := s.kind.Codec.Append(s.arena, m.Answer)
+	if err != nil {
+		return
+	}
+	mid := len(payload)
+	s.arena = s.kind.Framing.AppendFrame(payload, payload[from:mid])
+	s.touch(o, chunk{wire: s.arena[mid:], frames: 1, lent: true})
+}
+
+// evict closes a link to make room.
+func (o *Outbound) evict() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state == outOpen {
+		o.closeSlow(tree.OutboundFull, reasonCeiling)
+	}
+}

@@ -1,0 +1,130 @@
+package link
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"parley/actors/tree"
+	"parley/messages"
+)
+
+// A Codec translates between one wire protocol and messages. It keeps no
+// state: one Codec serves every link of its gateway.
+type Codec interface {
+	// Protocol names the gateway, for logs and for linkpb.Opened.
+	Protocol() string
+	// Slot is the protocol's place in messages.Shared.
+	Slot() messages.Slot
+	// Decode turns a frame into the message for the server actor, and says what
+	// it holds of the link's credit. A frame that is not understood becomes a
+	// linkpb.Malformed. frame is reused after the call.
+	Decode(frame []byte, binary bool) (m proto.Message, charge uint32)
+	// Append encodes m behind dst. It returns ErrNotOnWire for messages that
+	// this protocol has no frame for.
+	Append(dst []byte, m proto.Message) ([]byte, error)
+	// Charge is how much inbound credit an outgoing message gives back.
+	Charge(m proto.Message) uint32
+}
+
+// Framing puts payloads into the frames of a transport, server to client.
+type Framing interface {
+	// AppendFrame appends one whole text frame.
+	AppendFrame(dst, payload []byte) []byte
+	// AppendClose appends a close frame; reason is cut at 123 bytes.
+	AppendClose(dst []byte, code uint32, reason string) []byte
+	// AppendPing appends an empty ping.
+	AppendPing(dst []byte) []byte
+	// AppendPong appends the answer to a ping.
+	AppendPong(dst, data []byte) []byte
+}
+
+// Kind is what all links of one gateway have in common. It is fixed once New
+// returned.
+type Kind struct {
+	Codec         Codec
+	Framing       Framing
+	OutboundLimit int           // bytes of backlog a link may have when a frame comes
+	WriteTimeout  time.Duration // how long one write may block
+	Ping          time.Duration // between our pings; 0: none
+	Dead          time.Duration // silence after which a link is closed; 0: never
+	MessageRate   float64       // messages a second a peer may send, with a burst of as many; 0: any
+	Budget        *Budget       // node-wide ceiling
+	Shards        int           // fan-out shards; 0: half as many as processors, because the other half reads and decides
+
+	root    *actor.RootContext
+	driver  func(func()) // runs a goroutine
+	metrics *tree.Metrics
+	clock   atomic.Int64 // coarse seconds since start, kept by the shards' wheel
+	links   *tree.Counter
+	frames  *tree.Counter // in
+	sent    *tree.Counter // deliveries
+	written *tree.Counter // bytes of deliveries
+	closes  map[uint32]*tree.Counter
+}
+
+// closeCodes are the codes that are counted by name; others count as "other".
+var closeCodes = []uint32{0, 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1013}
+
+// New completes k for a system. It must be called before anything else sees k.
+func New(sys *actor.ActorSystem, k *Kind) *Kind {
+	k.root = sys.Root
+	k.driver = func(f func()) { go f() }
+	k.metrics = tree.Of(sys)
+	if k.Shards == 0 {
+		k.Shards = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	p := k.Codec.Protocol()
+	if k.Budget == nil {
+		k.Budget = NewBudget(0)
+	}
+	k.links = k.metrics.Level(p+"_links", "Open connections.")
+	k.frames = k.metrics.Counter(p+"_frames_in_total", "Messages read from peers.", "", "")
+	k.sent = k.metrics.Counter(p+"_deliveries_total", "Frames fanned out to members.", "", "")
+	k.written = k.metrics.Counter(p+"_delivery_bytes_total", "Bytes of frames fanned out.", "", "")
+	k.closes = map[uint32]*tree.Counter{}
+	for _, c := range closeCodes {
+		k.closes[c] = k.metrics.Counter(p+"_closes_total", "Connections that this side closed, by WebSocket code; 0: without one.", "code", codeName(c))
+	}
+	k.closes[otherCode] = k.metrics.Counter(p+"_closes_total", "", "code", "other")
+	return k
+}
+
+const otherCode = ^uint32(0)
+
+func codeName(c uint32) string {
+	b := [4]byte{}
+	for i := 3; i >= 0; i-- {
+		b[i], c = byte('0'+c%10), c/10
+	}
+	if b[0] == '0' {
+		return "0"
+	}
+	return string(b[:])
+}
+
+func (k *Kind) closed(code uint32) {
+	c, ok := k.closes[code]
+	if !ok {
+		c = k.closes[otherCode]
+	}
+	c.Add(1)
+}
+
+// Links is how many links are open now.
+func (k *Kind) Links() int64 { return k.links.Load() }
+
+// frame encodes m whole; nil if the protocol has no frame for it.
+func (k *Kind) frame(m proto.Message) []byte {
+	payload, err := k.Codec.Append(nil, m)
+	if err != nil {
+		return nil
+	}
+	return k.Framing.AppendFrame(make([]byte, 0, len(payload)+maxHeader), payload)
+}
+
+// maxHeader is the longest header a Framing puts before a payload, in bytes.
+const maxHeader = 10

@@ -1,0 +1,188 @@
+package link
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"parley/actors/tree"
+	"parley/messages/linkpb"
+)
+
+// A Socket is one open connection of a transport, for a link.
+type Socket interface {
+	// Read returns the next whole message, in buf if it fits. It is called by one
+	// goroutine. An error ends the link: a *Violation is told to the peer.
+	Read(buf []byte) (frame []byte, binary bool, err error)
+	// Writer is what frames are written to: the Conn, or TLS on top of it.
+	Writer() net.Conn
+	// Conn is the connection below it all.
+	Conn() *Conn
+	// Bind hands the socket its link's outbound side before the first Read.
+	Bind(o *Outbound)
+}
+
+// Violation is an error of Read that is the peer's fault and is told to it.
+type Violation struct {
+	Code   uint32 // WebSocket close code
+	Reason string // at most 123 bytes
+}
+
+func (v *Violation) Error() string { return "link: " + v.Reason }
+
+// Hangup is an error of Read: the peer closed properly. Its code is echoed.
+type Hangup struct{ Code uint32 }
+
+func (h *Hangup) Error() string { return "link: peer closed" }
+
+// ErrNotOnWire is returned by Codec.Append.
+var ErrNotOnWire = errors.New("link: message has no frame in this protocol")
+
+// acceptTimeout is how long a server may take to answer linkpb.Opened.
+const acceptTimeout = 5 * time.Second
+
+const (
+	closeGoingAway = 1001
+	closeInternal  = 1011
+)
+
+// link is the actor that owns one open socket: it asks for a server, starts the
+// reader, and writes what is not fanned out.
+//
+//	parent    links
+//	receives  linkpb.Accepted, linkpb.Close, linkpb.Settled, readDone, ended, lostFrames, acceptLate; any message its codec can encode
+//	sends     linkpb.Opened to upstream; decoded messages to the server; attach and detach to its shard
+//	stops     when the peer is gone, on linkpb.Close, when its outbound ended, when nobody serves it
+type link struct {
+	kind     *Kind // fixed at spawn, as all of this block
+	socket   Socket
+	out      *Outbound
+	upstream *actor.PID
+	shard    *actor.PID
+
+	server *actor.PID // set by Accepted
+	late   *tree.Timer
+	buf    []byte // scratch of onMessage
+}
+
+// readDone comes from the reader, once. It may find the link already stopped.
+type readDone struct{ err error }
+
+// IgnoreDeadLetterLogging marks messages that may find the link stopped.
+func (*readDone) IgnoreDeadLetterLogging() {}
+
+// acceptLate says that acceptTimeout is over.
+type acceptLate struct{}
+
+// IgnoreDeadLetterLogging marks messages that may find the link stopped.
+func (acceptLate) IgnoreDeadLetterLogging() {}
+
+func (l *link) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		l.onStarted(ctx)
+	case *actor.Stopped:
+		l.onStopped(ctx)
+	case *linkpb.Accepted:
+		l.onAccepted(ctx)
+	case acceptLate, *actor.DeadLetterResponse: // nobody serves, or the server is gone
+		l.hangUp(ctx, closeSlow, "not served")
+	case *linkpb.Close:
+		l.hangUp(ctx, m.GetCode(), m.GetReason())
+	case *linkpb.Settled:
+		l.onSettled(m)
+	case *readDone:
+		l.onReadDone(ctx, m)
+	case *ended:
+		ctx.Stop(ctx.Self())
+	case *lostFrames:
+		l.onLost(ctx, m)
+	case actor.SystemMessage, actor.AutoReceiveMessage:
+		// Several of these are protobuf messages too; keep them off the wire.
+	case proto.Message:
+		l.onMessage(ctx, m)
+	}
+}
+
+func (l *link) onStarted(ctx actor.Context) {
+	root, self := ctx.ActorSystem().Root, ctx.Self()
+	l.out.tell = func(m any) { root.Send(self, m) }
+	l.kind.links.Add(1)
+	ctx.Send(l.shard, &attach{l.out})
+	l.late = tree.After(ctx, acceptTimeout, acceptLate{})
+	ctx.Request(l.upstream, &linkpb.Opened{
+		Protocol: l.kind.Codec.Protocol(), Remote: l.socket.Conn().RemoteAddr().String(), Member: l.out.member,
+	})
+}
+
+func (l *link) onAccepted(ctx actor.Context) {
+	l.late.Stop()
+	if l.server == nil {
+		l.server = ctx.Sender()
+		go l.read(ctx.ActorSystem().Root, ctx.Self(), l.server)
+	}
+}
+
+func (l *link) onSettled(m *linkpb.Settled) {
+	if m.GetAll() {
+		l.out.credit.reset()
+		return
+	}
+	l.out.credit.give(m.GetCharge())
+}
+
+func (l *link) onReadDone(ctx actor.Context, m *readDone) {
+	var (
+		v *Violation
+		h *Hangup
+	)
+	switch {
+	case errors.As(m.err, &v):
+		l.hangUp(ctx, v.Code, v.Reason)
+	case errors.As(m.err, &h):
+		l.hangUp(ctx, h.Code, "")
+	default:
+		l.hangUp(ctx, 0, "")
+	}
+}
+
+// hangUp says goodbye with a close code (0: silently) and stops.
+func (l *link) hangUp(ctx actor.Context, code uint32, reason string) {
+	l.out.shut(code, reason)
+	ctx.Stop(ctx.Self())
+}
+
+func (l *link) onLost(ctx actor.Context, m *lostFrames) {
+	for source, n := range m.counts {
+		l.onMessage(ctx, &linkpb.Dropped{Source: source, Count: n})
+	}
+}
+
+func (l *link) onMessage(ctx actor.Context, m proto.Message) {
+	defer l.out.credit.give(l.kind.Codec.Charge(m))
+	payload, err := l.kind.Codec.Append(l.buf[:0], m)
+	if err != nil {
+		tree.Log(ctx.ActorSystem()).Error("message has no frame", slog.String("link", ctx.Self().GetId()),
+			slog.String("message", string(m.ProtoReflect().Descriptor().FullName())), slog.Any("error", err))
+		return
+	}
+	wire := l.kind.Framing.AppendFrame(make([]byte, 0, len(payload)+maxHeader), payload)
+	if cap(payload) <= keepBuffer {
+		l.buf = payload[:0]
+	}
+	l.out.send(nil, chunk{wire: wire, frames: 1})
+}
+
+func (l *link) onStopped(ctx actor.Context) {
+	l.late.Stop()
+	l.kind.links.Add(-1)
+	l.out.shut(closeGoingAway, "going away") // nothing, if it was shut before
+	ctx.Send(l.shard, &detach{l.out})
+	if l.server == nil {
+		go l.discard() // no reader ever ran: the goodbye still needs one
+	}
+}

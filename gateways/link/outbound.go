@@ -1,0 +1,329 @@
+package link
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley/actors/tree"
+)
+
+// Outbound is the writing side of one link. Its send never waits: what the
+// kernel does not take is queued, bounded in bytes, and drained by a goroutine
+// that lives only while there is a backlog.
+//
+// The link actor and the link's fan-out shard both send; the order on the wire
+// is the order of their calls.
+type Outbound struct {
+	member uint64    // fixed at spawn, as all of this block
+	kind   *Kind     //
+	conn   *Conn     // never blocks
+	w      io.Writer // conn, or TLS on top of it
+	tell   func(any) // sends to the link actor
+
+	credit credit       // inbound, here because answers go out here
+	seen   atomic.Int64 // coarse seconds (Kind.clock) when the peer was last heard
+	bytes  atomic.Int64 // queued; written under mu, read by the shard that looks for the largest
+
+	mu       sync.Mutex
+	queue    []chunk // behind what conn keeps, oldest first
+	draining bool    // a goroutine is on it; nobody else may write
+	state    outState
+	until    time.Time         // when closing: the socket closes at the latest
+	lost     map[string]uint64 // dropped frames to report, by source
+	reported time.Time         // when lost was last told
+
+	due     int64   // owned by the shard: second of its next visit by the wheel
+	pinged  int64   // owned by the shard: second of its last ping
+	gone    bool    // owned by the shard: detached
+	pending []chunk // owned by the shard: this batch's frames
+}
+
+type outState uint8
+
+const (
+	outOpen    outState = iota
+	outClosing          // the close frame is queued; nothing else is taken
+	outDead             // nothing can be written any more
+)
+
+// chunk is one or more whole frames.
+type chunk struct {
+	wire   []byte
+	frames int
+	source string // not empty: may be dropped, oldest first, and is reported under this name
+	lent   bool   // wire is the caller's again after send: copy it to keep it
+}
+
+const (
+	closeLinger   = 5 * time.Second // what a closing peer gets to take the close frame, and again to hang up
+	drainStep     = 64 << 10        // bytes that are joined for one write of a backlog
+	reportPause   = time.Second     // between two reports of dropped frames to one peer
+	closeSlow     = 1013            // WebSocket: try again later
+	reasonSlow    = "slow consumer"
+	reasonCeiling = "node out of room for queues"
+)
+
+// ended tells the link actor that its outbound is finished.
+type ended struct{ reason string }
+
+// lostFrames tells the link actor what to report to its peer.
+type lostFrames struct{ counts map[string]uint64 }
+
+// IgnoreDeadLetterLogging marks messages that may find the link stopped.
+func (*ended) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging marks messages that may find the link stopped.
+func (*lostFrames) IgnoreDeadLetterLogging() {}
+
+// send writes chunks, or queues them behind a backlog. join is scratch space
+// that is returned grown. kept reports whether any wire that was not lent is
+// still referenced.
+func (o *Outbound) send(join []byte, chunks ...chunk) (scratch []byte, kept bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state != outOpen {
+		return join, false
+	}
+	if o.draining {
+		for _, c := range chunks {
+			if !o.enqueue(c) {
+				break
+			}
+			kept = kept || !c.lent
+		}
+		return join, kept
+	}
+	wire := chunks[0].wire
+	if len(chunks) > 1 {
+		join = join[:0]
+		for _, c := range chunks {
+			join = append(join, c.wire...)
+		}
+		wire = join
+	}
+	o.write(wire)
+	return join, false
+}
+
+// write hands bytes to the connection; a goroutine takes over if it keeps some.
+func (o *Outbound) write(wire []byte) {
+	_, err := o.w.Write(wire)
+	if err != nil {
+		o.fail()
+		return
+	}
+	if waiting, _ := o.conn.waiting(); waiting {
+		o.draining = true
+		o.kind.driver(o.drain)
+	}
+}
+
+// enqueue takes one chunk into the backlog. A backlog that is already over the
+// limit loses what it may lose, or ends the link.
+func (o *Outbound) enqueue(c chunk) bool {
+	if int(o.bytes.Load()) > o.kind.OutboundLimit {
+		o.dropLossy()
+		if int(o.bytes.Load()) > o.kind.OutboundLimit {
+			if c.source != "" {
+				o.lose(c)
+				return true
+			}
+			o.closeSlow(tree.SlowConsumer, reasonSlow)
+			return false
+		}
+	}
+	if c.lent {
+		c.wire = append([]byte(nil), c.wire...)
+	}
+	o.queue = append(o.queue, c)
+	o.grow(len(c.wire))
+	return true
+}
+
+func (o *Outbound) grow(n int) {
+	o.bytes.Add(int64(n))
+	o.kind.Budget.add(n)
+}
+
+// dropLossy drops the oldest chunks that may be dropped until the backlog fits.
+func (o *Outbound) dropLossy() {
+	over := int(o.bytes.Load()) - o.kind.OutboundLimit
+	kept := o.queue[:0]
+	freed := 0
+	for _, c := range o.queue {
+		if c.source == "" || freed >= over {
+			kept = append(kept, c)
+			continue
+		}
+		freed += len(c.wire)
+		o.lose(c)
+	}
+	clear(o.queue[len(kept):])
+	o.queue = kept
+	o.grow(-freed)
+}
+
+func (o *Outbound) lose(c chunk) {
+	if o.lost == nil {
+		o.lost = map[string]uint64{}
+	}
+	o.lost[c.source] += uint64(c.frames)
+	o.kind.metrics.Drop(tree.LossyDropped, c.frames)
+}
+
+// clearQueue drops the backlog and returns how many frames that were.
+func (o *Outbound) clearQueue() (frames int) {
+	for _, c := range o.queue {
+		frames += c.frames
+	}
+	o.queue = nil
+	o.grow(-int(o.bytes.Load()))
+	return frames
+}
+
+// closeSlow ends a link whose peer does not keep up, and tells it why.
+func (o *Outbound) closeSlow(r tree.DropReason, reason string) {
+	o.kind.metrics.Drop(r, o.clearQueue())
+	o.close(closeSlow, reason)
+	o.tell(&ended{reason})
+}
+
+// shut sends a close frame behind what is being written, and ends the socket
+// when the peer has taken it, or after closeLinger. code 0: no frame.
+func (o *Outbound) shut(code uint32, reason string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state == outOpen {
+		o.close(code, reason)
+	}
+}
+
+func (o *Outbound) close(code uint32, reason string) {
+	o.state = outClosing
+	o.until = time.Now().Add(closeLinger)
+	o.credit.close()
+	o.conn.hangUp(2 * closeLinger)
+	o.kind.closed(code)
+	if code != 0 {
+		frame := o.kind.Framing.AppendClose(nil, code, reason)
+		if o.draining {
+			o.queue = append(o.queue, chunk{wire: frame, frames: 1})
+			o.grow(len(frame))
+			return
+		}
+		o.write(frame)
+	}
+	if !o.draining && o.state != outDead {
+		o.finish()
+	}
+}
+
+// finish ends our side; the reader closes the socket when the peer has hung up.
+func (o *Outbound) finish() {
+	o.state = outDead
+	o.conn.closeWrite()
+	o.conn.hangUp(closeLinger)
+}
+
+// fail ends a link that cannot be written to.
+func (o *Outbound) fail() {
+	if o.state == outDead {
+		return
+	}
+	o.kind.metrics.Drop(tree.WriteFailed, o.clearQueue())
+	told := o.state == outClosing
+	o.state = outDead
+	o.credit.close()
+	o.conn.hangUp(0)
+	if !told {
+		o.tell(&ended{"write failed"})
+	}
+}
+
+// drain runs while there is a backlog.
+func (o *Outbound) drain() {
+	for {
+		err := o.conn.flush(o.kind.WriteTimeout, o.deadline())
+		wire, more := o.next(err)
+		if !more {
+			return
+		}
+		if len(wire) > 0 {
+			if _, err := o.w.Write(wire); err != nil {
+				o.mu.Lock()
+				o.fail()
+				o.draining = false
+				o.mu.Unlock()
+				return
+			}
+		}
+	}
+}
+
+func (o *Outbound) deadline() time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.until
+}
+
+// next decides what drain does after a flush: err ends the link or closes it
+// as slow; nothing queued ends drain; else the oldest chunks are joined.
+func (o *Outbound) next(err error) (wire []byte, more bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) && o.state == outOpen {
+			o.closeSlow(tree.SlowConsumer, reasonSlow)
+			return nil, true
+		}
+		o.fail()
+	}
+	o.report()
+	if o.state == outDead || len(o.queue) == 0 {
+		if waiting, _ := o.conn.waiting(); waiting && o.state != outDead {
+			return nil, true // TLS wrote on its own meanwhile
+		}
+		o.draining = false
+		o.queue = nil
+		if o.state == outClosing {
+			o.finish()
+		}
+		return nil, false
+	}
+	n := 0
+	for size := 0; n < len(o.queue) && (n == 0 || size+len(o.queue[n].wire) <= drainStep); n++ {
+		size += len(o.queue[n].wire)
+	}
+	wire = o.queue[0].wire
+	size := len(wire)
+	if n > 1 {
+		wire = append([]byte(nil), wire...)
+		for _, c := range o.queue[1:n] {
+			wire = append(wire, c.wire...)
+		}
+		size = len(wire)
+	}
+	clear(o.queue[:n])
+	o.queue = o.queue[n:]
+	o.grow(-size)
+	return wire, true
+}
+
+// report tells the link actor about lost frames: when the backlog is gone, and
+// meanwhile once a second.
+func (o *Outbound) report() {
+	if len(o.lost) == 0 || o.state != outOpen {
+		return
+	}
+	now := time.Now()
+	if len(o.queue) > 0 && now.Sub(o.reported) < reportPause {
+		return
+	}
+	o.reported = now
+	o.tell(&lostFrames{o.lost})
+	o.lost = nil
+}

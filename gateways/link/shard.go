@@ -1,0 +1,207 @@
+package link
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/actors/tree"
+	"parley/messages"
+)
+
+// shardLimit is how many bytes of multicasts may wait for one shard; channels
+// refuse to publish ("slow down") before it is reached.
+const shardLimit = 64 << 20
+
+// Fanout is a gateway's shards, for the actors that multicast to its links.
+type Fanout struct {
+	Shards []*actor.PID
+	Gauges []*tree.Gauge // what is queued for each
+}
+
+// SpawnShards starts a gateway's shards.
+func SpawnShards(ctx actor.SpawnerContext, name string, k *Kind) Fanout {
+	var f Fanout
+	for i := range k.Shards {
+		s := &shard{kind: k, first: i == 0, links: map[uint64]*Outbound{}}
+		g := &tree.Gauge{}
+		f.Gauges = append(f.Gauges, g)
+		f.Shards = append(f.Shards, tree.Spawn(ctx, name+"-"+string(rune('a'+i)), tree.Spec{
+			New:   func() actor.Actor { return s }, // the members outlive a restart
+			Limit: shardLimit, Batch: true, Gauge: g,
+		}))
+	}
+	return f
+}
+
+// shard fans out to its part of a gateway's links, and keeps their timer wheel.
+//
+//	parent    node
+//	receives  tree.Batch of messages.Multicast, attach, detach, tick, evict
+//	sends     -
+//	stops     with the node
+type shard struct {
+	kind  *Kind // fixed at spawn
+	first bool  // keeps the clock
+
+	links   map[uint64]*Outbound // owned, as all of this block; by member
+	wheel   wheel
+	groups  []group
+	touched []*Outbound
+	join    []byte // scratch for one write
+	arena   []byte // scratch for answers of one batch
+	round   int    // tells ticks of an earlier incarnation
+}
+
+// attach and detach tell a shard which links it has.
+type (
+	attach struct{ out *Outbound }
+	detach struct{ out *Outbound }
+	tick   struct{ round int }
+	evict  struct{}
+)
+
+// IgnoreDeadLetterLogging marks messages that may find the shard stopped.
+func (*detach) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging marks messages that may find the shard stopped.
+func (tick) IgnoreDeadLetterLogging() {}
+
+func (s *shard) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		s.onStarted(ctx)
+	case *tree.Batch:
+		s.onBatch(m)
+	case *attach:
+		s.links[m.out.member] = m.out
+		s.wheel.add(m.out, s.wheel.now+s.wheel.first(s.kind))
+	case *detach:
+		m.out.gone = true
+		delete(s.links, m.out.member)
+	case tick:
+		s.onTick(ctx, m)
+	case evict:
+		s.onEvict(ctx)
+	}
+}
+
+func (s *shard) onStarted(ctx actor.Context) {
+	s.round++
+	s.groups, s.touched = nil, nil // a panic may have left half a batch
+	for _, o := range s.links {
+		o.pending = nil
+	}
+	tree.After(ctx, time.Second, tick{s.round})
+}
+
+// group is the multicasts of one batch that go to the same members.
+type group struct {
+	first *messages.Multicast
+	all   []*messages.Multicast
+}
+
+// key tells whether two multicasts go to the same members: lists are frozen, so
+// the same memory is the same list.
+type key struct {
+	members, lossy *uint64
+	n, m           int
+}
+
+func keyOf(m *messages.Multicast) key {
+	k := key{n: len(m.Members), m: len(m.Lossy)}
+	if k.n > 0 {
+		k.members = &m.Members[0]
+	}
+	if k.m > 0 {
+		k.lossy = &m.Lossy[0]
+	}
+	return k
+}
+
+func (s *shard) onBatch(b *tree.Batch) {
+	s.group(b)
+	s.arena = s.arena[:0]
+	direct := len(s.groups) == 1
+	for i := range s.groups {
+		s.deliver(&s.groups[i], direct)
+	}
+	for _, l := range b.Messages {
+		s.answer(l.(*messages.Multicast))
+	}
+	for _, o := range s.touched {
+		s.join, _ = o.send(s.join, o.pending...)
+		clear(o.pending)
+		o.pending = o.pending[:0]
+		if cap(o.pending) > keepPending {
+			o.pending = nil
+		}
+	}
+	for _, l := range b.Messages { // after the writes: a publisher is slowed by what it caused
+		m := l.(*messages.Multicast)
+		if o := s.links[m.Origin]; o != nil && m.Charge > 0 {
+			o.credit.give(m.Charge)
+		}
+	}
+	clear(s.touched)
+	s.touched = s.touched[:0]
+	clear(s.groups)
+	s.groups = s.groups[:0]
+	if cap(s.arena) > keepBuffer {
+		s.arena = nil
+	}
+	if cap(s.join) > keepBuffer {
+		s.join = nil
+	}
+}
+
+// keepPending is how many chunks' room a link keeps between batches.
+const keepPending = 8
+
+// group sorts a batch by members, in order of first appearance.
+func (s *shard) group(b *tree.Batch) {
+	var index map[key]int
+	for i, l := range b.Messages {
+		m := l.(*messages.Multicast)
+		if m.Frame == nil || len(m.Members)+len(m.Lossy) == 0 {
+			continue
+		}
+		k := keyOf(m)
+		if n := len(s.groups); n > 0 && keyOf(s.groups[n-1].first) == k {
+			s.groups[n-1].all = append(s.groups[n-1].all, m)
+			continue
+		}
+		if index == nil && len(s.groups) > 0 {
+			index = make(map[key]int, len(b.Messages)-i+len(s.groups))
+			for j := range s.groups {
+				index[keyOf(s.groups[j].first)] = j
+			}
+		}
+		if j, ok := index[k]; ok {
+			s.groups[j].all = append(s.groups[j].all, m)
+			continue
+		}
+		if index != nil {
+			index[k] = len(s.groups)
+		}
+		s.groups = append(s.groups, group{first: m, all: []*messages.Multicast{m}})
+	}
+}
+
+func (s *shard) onEvict(ctx actor.Context) {
+	for s.kind.Budget.crowded() {
+		var most *Outbound
+		for _, o := range s.links {
+			if n := o.bytes.Load(); n > 0 && (most == nil || n > most.bytes.Load()) {
+				most = o
+			}
+		}
+		if most == nil {
+			return
+		}
+		tree.Log(ctx.ActorSystem()).Warn("outbound ceiling passed, closing the largest queue",
+			slog.Uint64("member", most.member), slog.Int64("queued", most.bytes.Load()))
+		most.evict()
+	}
+}

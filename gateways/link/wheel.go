@@ -1,0 +1,108 @@
+package link
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/actors/tree"
+)
+
+// wheelSlots is the size of the timer wheel, in seconds; later dues go round
+// again. A power of two above the usual ping and dead times.
+const wheelSlots = 128
+
+// wheel visits each link at its next due second: one timer for all pings and
+// silence deadlines of a shard.
+type wheel struct {
+	now   int64 // seconds since start
+	slots [wheelSlots][]*Outbound
+}
+
+func (w *wheel) add(o *Outbound, due int64) {
+	o.due = due
+	i := due % wheelSlots
+	w.slots[i] = append(w.slots[i], o)
+}
+
+// first is when a new link is visited: after a ping interval, or when it may be
+// dead, whichever is set.
+func (w *wheel) first(k *Kind) int64 { return max(1, seconds(nearest(k.Ping, k.Dead))) }
+
+func nearest(a, b time.Duration) time.Duration {
+	switch {
+	case a == 0:
+		return b
+	case b == 0:
+		return a
+	}
+	return min(a, b)
+}
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }
+
+func (s *shard) onTick(ctx actor.Context, m tick) {
+	if m.round != s.round {
+		return
+	}
+	tree.After(ctx, time.Second, tick{s.round})
+	s.wheel.now++
+	now := s.wheel.now
+	if s.first {
+		s.kind.clock.Store(now)
+	}
+	if s.kind.Ping == 0 && s.kind.Dead == 0 {
+		s.wheel.slots[now%wheelSlots] = nil
+		return
+	}
+	slot := &s.wheel.slots[now%wheelSlots]
+	due := *slot
+	*slot = nil
+	for _, o := range due {
+		switch {
+		case o.gone:
+		case o.due > now:
+			s.wheel.add(o, o.due)
+		default:
+			s.visit(o, now)
+		}
+	}
+}
+
+// visit pings a link, or ends one that was silent for too long.
+func (s *shard) visit(o *Outbound, now int64) {
+	ping, dead := seconds(s.kind.Ping), seconds(s.kind.Dead)
+	silent := now - o.seen.Load()
+	if dead > 0 && silent >= dead {
+		o.shut(closePolicy, "no sign of life")
+		o.tell(&ended{"no sign of life"})
+		return
+	}
+	next := now + wheelSlots
+	if ping > 0 {
+		if now-o.pinged >= ping {
+			o.pinged = now
+			o.ping()
+		}
+		next = min(next, o.pinged+ping)
+	}
+	if dead > 0 {
+		next = min(next, o.seen.Load()+dead)
+	}
+	s.wheel.add(o, max(next, now+1))
+}
+
+// ping asks for a sign of life, unless a backlog shows that the peer is behind.
+func (o *Outbound) ping() {
+	if o.bytes.Load() == 0 {
+		o.send(nil, chunk{wire: o.kind.Framing.AppendPing(nil), frames: 1})
+	}
+}
+
+// Seen notes that something came from the peer.
+func (o *Outbound) Seen() { o.seen.Store(o.kind.clock.Load()) }
+
+// Pong answers a ping.
+func (o *Outbound) Pong(data []byte) {
+	o.send(nil, chunk{wire: o.kind.Framing.AppendPong(nil, data), frames: 1})
+}

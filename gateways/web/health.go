@@ -1,0 +1,37 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/messages/relaypb"
+)
+
+// healthTimeout is how long the node's actors may take to say how they are.
+const healthTimeout = 2 * time.Second
+
+// Health answers GET /health: 200 for good and degraded, 503 for bad. Source:
+// gateways/relay/PROTOCOL.md, Health.
+func Health(root *actor.RootContext, health *actor.PID) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		answer, err := root.RequestFuture(health, &relaypb.HealthRequest{}, healthTimeout).Result()
+		h, ok := answer.(*relaypb.Health)
+		if err != nil || !ok {
+			h = &relaypb.Health{Healthy: "bad", Reason: "no answer", Reasons: []string{"no answer"}}
+		}
+		if h.GetHealthy() == "bad" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(w).Encode(struct {
+			Healthy string   `json:"healthy"`
+			Reason  string   `json:"reason"`
+			Reasons []string `json:"reasons"`
+		}{h.GetHealthy(), h.GetReason(), h.GetReasons()})
+	})
+}

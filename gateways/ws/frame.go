@@ -1,0 +1,57 @@
+package ws
+
+import "encoding/binary"
+
+// Opcodes and header bits of RFC 6455, 5.2.
+const (
+	opContinuation = 0x0
+	opText         = 0x1
+	opBinary       = 0x2
+	opClose        = 0x8
+	opPing         = 0x9
+	opPong         = 0xa
+	finBit         = 0x80
+	rsvBits        = 0x70
+	maskBit        = 0x80
+	controlBit     = 0x8
+	maxReason      = 123 // bytes of text in a close frame
+	maxControl     = 125 // bytes of payload in a control frame
+)
+
+// Framing builds server frames: they are not masked, so a frame is a header
+// and the payload as it is, the same for every reader.
+type Framing struct{}
+
+// AppendFrame implements link.Framing.
+func (Framing) AppendFrame(dst, payload []byte) []byte {
+	return append(appendHeader(dst, finBit|opText, len(payload)), payload...)
+}
+
+// AppendClose implements link.Framing.
+func (Framing) AppendClose(dst []byte, code uint32, reason string) []byte {
+	if len(reason) > maxReason {
+		reason = reason[:maxReason]
+	}
+	dst = appendHeader(dst, finBit|opClose, 2+len(reason))
+	return append(binary.BigEndian.AppendUint16(dst, uint16(code)), reason...)
+}
+
+// AppendPing implements link.Framing.
+func (Framing) AppendPing(dst []byte) []byte { return append(dst, finBit|opPing, 0) }
+
+// AppendPong implements link.Framing.
+func (Framing) AppendPong(dst, data []byte) []byte {
+	data = data[:min(len(data), maxControl)]
+	return append(appendHeader(dst, finBit|opPong, len(data)), data...)
+}
+
+func appendHeader(dst []byte, first byte, size int) []byte {
+	switch {
+	case size < 126:
+		return append(dst, first, byte(size))
+	case size < 1<<16:
+		return binary.BigEndian.AppendUint16(append(dst, first, 126), uint16(size))
+	default:
+		return binary.BigEndian.AppendUint64(append(dst, first, 127), uint64(size))
+	}
+}

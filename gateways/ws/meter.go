@@ -1,0 +1,136 @@
+package ws
+
+import (
+	"encoding/binary"
+	"time"
+
+	"parley/gateways/link"
+)
+
+const (
+	maxFragments     = 1024             // frames of one message
+	maxControlSecond = 20               // control frames a second, of all kinds
+	maxMessageTime   = 10 * time.Second // from a message's first byte to its last
+)
+
+// Close codes of RFC 6455, 7.4.1.
+const (
+	closeProtocol = 1002
+	closeUTF8     = 1007
+	closePolicy   = 1008
+	closeTooBig   = 1009
+)
+
+// meter follows the frame headers of a client's byte stream, before the
+// library parses it again: the library accepts any number of empty fragments,
+// and tells nobody how long a message has been under way.
+type meter struct {
+	limit int64 // bytes of one message; fixed
+
+	head      [14]byte // header being collected
+	have      int      // bytes in head
+	skip      int64    // payload bytes still to come
+	size      int64    // of the message so far
+	fragments int      // of the message so far; 0: between messages
+	final     bool     // the frame being skipped ends its message
+	controls  int      // control frames in second
+	second    int64
+}
+
+// feed takes the next bytes of the stream. A violation is final.
+func (m *meter) feed(b []byte) *link.Violation {
+	for len(b) > 0 {
+		if m.skip > 0 {
+			n := min(m.skip, int64(len(b)))
+			m.skip -= n
+			b = b[n:]
+			m.endFrame()
+			continue
+		}
+		n := copy(m.head[m.have:m.need()], b)
+		m.have += n
+		b = b[n:]
+		if m.have < m.need() {
+			continue
+		}
+		if v := m.header(); v != nil {
+			return v
+		}
+		m.have = 0
+		m.endFrame()
+	}
+	return nil
+}
+
+// need is how long the header is, as far as its bytes tell.
+func (m *meter) need() int {
+	if m.have < 2 {
+		return 2
+	}
+	n := 2
+	switch m.head[1] &^ maskBit {
+	case 126:
+		n = 4
+	case 127:
+		n = 10
+	}
+	if m.head[1]&maskBit != 0 {
+		n += 4
+	}
+	return n
+}
+
+func (m *meter) header() *link.Violation {
+	opcode := m.head[0] & 0xf
+	size := int64(m.head[1] &^ maskBit)
+	switch size {
+	case 126:
+		size = int64(binary.BigEndian.Uint16(m.head[2:]))
+	case 127:
+		long := binary.BigEndian.Uint64(m.head[2:])
+		if long>>63 != 0 {
+			return &link.Violation{Code: closeProtocol, Reason: "frame length out of range"}
+		}
+		size = int64(long)
+	}
+	if m.head[0]&rsvBits != 0 {
+		return &link.Violation{Code: closeProtocol, Reason: "reserved bits set: no extension was negotiated"}
+	}
+	if opcode&controlBit != 0 {
+		return m.control(size)
+	}
+	m.final = m.head[0]&finBit != 0
+	m.skip = size
+	if m.fragments++; m.fragments > maxFragments {
+		return &link.Violation{Code: closePolicy, Reason: "too many fragments"}
+	}
+	if size > m.limit-m.size {
+		return &link.Violation{Code: closeTooBig, Reason: "message too big"}
+	}
+	m.size += size
+	return nil
+}
+
+func (m *meter) control(size int64) *link.Violation {
+	if size > maxControl {
+		return &link.Violation{Code: closeProtocol, Reason: "control frame too long"}
+	}
+	m.skip = size
+	if now := time.Now().Unix(); now != m.second {
+		m.second, m.controls = now, 0
+	}
+	if m.controls++; m.controls > maxControlSecond {
+		return &link.Violation{Code: closePolicy, Reason: "too many control frames"}
+	}
+	return nil
+}
+
+// endFrame notes the end of a message when a frame's last byte is through.
+func (m *meter) endFrame() {
+	if m.skip == 0 && m.final && m.have == 0 {
+		m.fragments, m.size, m.final = 0, 0, false
+	}
+}
+
+// within reports whether a message or header is under way.
+func (m *meter) within() bool { return m.have > 0 || m.skip > 0 || m.fragments > 0 }

@@ -1,0 +1,74 @@
+package ws
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/gorilla/websocket"
+)
+
+// readBuffer is the library's buffer for one connection, in bytes: it holds
+// headers and small frames; larger payloads are read past it.
+const readBuffer = 1 << 10
+
+// writeBuffers are only used for the handshake's answer.
+var writeBuffers = &sync.Pool{}
+
+// Upgrader does server handshakes. Host, Origin and subprotocol are decided
+// before it is called (gateways/guard).
+type Upgrader struct {
+	Limit       int64  // bytes of one message
+	Subprotocol string // named in the answer; empty: none
+}
+
+// Upgrade turns a request into a Socket. On error the client was answered.
+func (u Upgrader) Upgrade(w http.ResponseWriter, r *http.Request) (*Socket, error) {
+	up := websocket.Upgrader{
+		ReadBufferSize:  readBuffer,
+		WriteBufferSize: readBuffer,
+		WriteBufferPool: writeBuffers,
+		CheckOrigin:     func(*http.Request) bool { return true },
+	}
+	if u.Subprotocol != "" {
+		up.Subprotocols = []string{u.Subprotocol}
+	}
+	h := &hijacker{ResponseWriter: w, limit: u.Limit}
+	c, err := up.Upgrade(h, r, nil)
+	if err != nil {
+		if h.view != nil {
+			_ = h.view.Close()
+		}
+		return nil, fmt.Errorf("ws: handshake: %w", err)
+	}
+	c.SetReadLimit(u.Limit)
+	return &Socket{view: h.view, ws: c}, nil
+}
+
+// hijacker puts a view between the library and the connection it takes over.
+type hijacker struct {
+	http.ResponseWriter
+	limit int64
+	view  *view
+}
+
+// Hijack implements http.Hijacker.
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	hj, ok := h.ResponseWriter.(http.Hijacker)
+	if !ok {
+		return nil, nil, fmt.Errorf("ws: %T cannot be taken over", h.ResponseWriter)
+	}
+	c, rw, err := hj.Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := newSocket(c, h.limit)
+	if err != nil {
+		_ = c.Close()
+		return nil, nil, err
+	}
+	h.view = v
+	return v, rw, nil
+}

@@ -1,0 +1,209 @@
+package testkit
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/extensions"
+
+	"parley/actors/tree"
+)
+
+// SystemOption changes what System makes.
+type SystemOption func(*audit)
+
+// Under lets d decide what runs when. Stop makes its steps.
+func Under(d *Driver) SystemOption { return func(a *audit) { a.driver = d } }
+
+// ExpectFailures declares that the test makes actors panic n times, all in all.
+func ExpectFailures(n int) SystemOption { return func(a *audit) { a.failures = n } }
+
+// OnFatal gets the reason when the topmost supervisor gives up. Without it
+// that fails the test.
+func OnFatal(f func(reason any)) SystemOption { return func(a *audit) { a.fatal = f } }
+
+// afterlife is how long Stop waits for goroutines that outlive their actor: a
+// socket that lingers for its close frame, the library's throttle of dead letters.
+const afterlife = 15 * time.Second
+
+// audit is what testkit knows of one actor system.
+type audit struct {
+	t        testing.TB // fixed, as all of this block
+	driver   *Driver    // nil: the runtime decides
+	failures int
+	fatal    func(any)
+
+	mu      sync.Mutex
+	panics  []string // what the guard logged, one an entry
+	stopped bool
+}
+
+var auditID = extensions.NextExtensionID()
+
+// ExtensionID implements extensions.Extension.
+func (*audit) ExtensionID() extensions.ExtensionID { return auditID }
+
+// System returns an actor system that logs to t. It must be called inside a
+// synctest bubble, and Stop at the end of the test: a dead letter fails the
+// test unless its message implements actor.IgnoreDeadLetterLogging, and so does
+// an actor that panics unless ExpectFailures says so.
+func System(t testing.TB, opts ...SystemOption) *actor.ActorSystem {
+	t.Helper()
+	a := &audit{t: t}
+	for _, o := range opts {
+		o(a)
+	}
+	if a.fatal == nil {
+		a.fatal = func(reason any) { t.Errorf("testkit: a topmost supervisor gave up: %v", reason) }
+	}
+	o := tree.Options{Log: slog.New(auditLog{slog.NewTextHandler(testWriter{t}, nil), a}), Fatal: a.fatal}
+	if a.driver != nil {
+		o.Driver = a.driver
+	}
+	sys := tree.New(o)
+	sys.Extensions.Register(a)
+	sys.EventStream.Subscribe(a.onEvent)
+	t.Cleanup(func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if !a.stopped && !t.Failed() {
+			t.Error("testkit: the test did not call Stop")
+		}
+	})
+	return sys
+}
+
+// onEvent judges dead letters. It runs on the goroutine of whoever sent one.
+func (a *audit) onEvent(e any) {
+	dead, ok := e.(*actor.DeadLetterEvent)
+	if !ok {
+		return
+	}
+	switch dead.Message.(type) {
+	case actor.SystemMessage, actor.AutoReceiveMessage, actor.MailboxMessage: // the library's own business
+	case *actor.DeadLetterResponse: // the letter it answers was judged already
+	case actor.IgnoreDeadLetterLogging:
+	default:
+		a.t.Errorf("dead letter to %s: %T %v", dead.PID.GetId(), dead.Message, dead.Message)
+	}
+}
+
+// failed notes a panic, and fails the test when there are more than it declared.
+func (a *audit) failed(text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.panics = append(a.panics, text)
+	if len(a.panics) > a.failures {
+		a.t.Errorf("testkit: actor failed: %s", text)
+	}
+}
+
+// settle lets everything happen that needs no time.
+func (a *audit) settle() {
+	if a.driver != nil {
+		a.driver.Settle()
+	}
+	synctest.Wait()
+}
+
+// pass lets fake time pass.
+func (a *audit) pass(d time.Duration) {
+	if a.driver != nil {
+		a.driver.Run(d)
+	} else {
+		time.Sleep(d)
+	}
+	a.settle()
+}
+
+// Stop stops roots, and fails the test if any other actor is still alive, or if
+// fewer actors failed than it declared. It leaves the bubble ready to end.
+func Stop(t testing.TB, sys *actor.ActorSystem, roots ...*actor.PID) {
+	t.Helper()
+	a := sys.Extensions.Get(auditID).(*audit)
+	a.settle()
+	for _, pid := range roots {
+		sys.Root.Stop(pid)
+	}
+	a.settle()
+	for _, id := range alive(sys) {
+		t.Errorf("testkit: leaked actor %s", id)
+	}
+	sys.Shutdown()
+	a.pass(afterlife)
+	if a.driver != nil {
+		a.driver.drop()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopped = true
+	if len(a.panics) < a.failures {
+		t.Errorf("testkit: %d actors failed, the test declared %d", len(a.panics), a.failures)
+	}
+}
+
+// alive lists the actors and futures of a system.
+func alive(sys *actor.ActorSystem) []string {
+	var ids []string
+	for _, shard := range sys.ProcessRegistry.LocalPIDs.LocalPIDs {
+		for _, id := range shard.Keys() {
+			if id != "eventstream" && id != "deadletter" {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+// auditLog passes records on, and notes those that tell of a panic.
+type auditLog struct {
+	slog.Handler
+	audit *audit
+}
+
+// panicMessage starts the messages that actors/tree logs when it recovers.
+const panicMessage = "actor panicked"
+
+// Handle implements slog.Handler.
+func (l auditLog) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, panicMessage) {
+		var text []string
+		r.Attrs(func(a slog.Attr) bool {
+			text = append(text, fmt.Sprintf("%s=%v", a.Key, a.Value))
+			return true
+		})
+		l.audit.failed(strings.Join(text, " "))
+		return nil // the stack is in the failure; a declared one would only clutter the log
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler. What the actor library itself logs is left
+// out: its notes on dead letters and failures repeat ours.
+func (l auditLog) WithAttrs(as []slog.Attr) slog.Handler {
+	if len(as) > 0 && as[0].Key == "lib" {
+		return auditLog{slog.DiscardHandler, l.audit}
+	}
+	return auditLog{l.Handler.WithAttrs(as), l.audit}
+}
+
+// WithGroup implements slog.Handler.
+func (l auditLog) WithGroup(name string) slog.Handler {
+	return auditLog{l.Handler.WithGroup(name), l.audit}
+}
+
+// testWriter writes log lines to a test.
+type testWriter struct{ t testing.TB }
+
+// Write implements io.Writer.
+func (w testWriter) Write(b []byte) (int, error) {
+	w.t.Logf("%s", b)
+	return len(b), nil
+}
