@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -35,8 +34,8 @@ const afterlife = 15 * time.Second
 
 // audit is what testkit knows of one actor system.
 type audit struct {
-	t        testing.TB // fixed, as all of this block
-	driver   *Driver    // nil: the runtime decides
+	pace     // fixed, as all of this block
+	t        testing.TB
 	failures int
 	fatal    func(any)
 
@@ -105,24 +104,6 @@ func (a *audit) failed(text string) {
 	}
 }
 
-// settle lets everything happen that needs no time.
-func (a *audit) settle() {
-	if a.driver != nil {
-		a.driver.Settle()
-	}
-	synctest.Wait()
-}
-
-// pass lets fake time pass.
-func (a *audit) pass(d time.Duration) {
-	if a.driver != nil {
-		a.driver.Run(d)
-	} else {
-		time.Sleep(d)
-	}
-	a.settle()
-}
-
 // Stop stops roots, and fails the test if any other actor is still alive, or if
 // fewer actors failed than it declared. It leaves the bubble ready to end.
 func Stop(t testing.TB, sys *actor.ActorSystem, roots ...*actor.PID) {
@@ -136,7 +117,9 @@ func Stop(t testing.TB, sys *actor.ActorSystem, roots ...*actor.PID) {
 	for _, id := range alive(sys) {
 		t.Errorf("testkit: leaked actor %s", id)
 	}
-	sys.Shutdown()
+	if !sys.IsStopped() {
+		sys.Shutdown()
+	}
 	a.pass(afterlife)
 	if a.driver != nil {
 		a.driver.drop()

@@ -139,6 +139,10 @@ func TestForgottenConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Refused for ever, the third would leave Accept waiting for a fourth.
+	if err := l.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
 	door := NewDoor(l, Limits{MaxConns: 2}, Hooks{})
 	defer func() { _ = door.Close() }()
 	arrive := func() net.Conn {

@@ -51,7 +51,7 @@ type Kind struct {
 	WriteTimeout  time.Duration // how long one write may block
 	Ping          time.Duration // between our pings; 0: none
 	Dead          time.Duration // silence after which a link is closed; 0: never
-	MessageRate   float64       // messages a second a peer may send, with a burst of as many; 0: any
+	MessageRate   float64       // messages a second that are read from a peer, at least 1, with a burst of as many; 0: any
 	Budget        *Budget       // node-wide ceiling
 	Shards        int           // fan-out shards; 0: half as many as processors, because the other half reads and decides
 

@@ -47,7 +47,7 @@ const acceptTimeout = 5 * time.Second
 
 const (
 	closeGoingAway = 1001
-	closeInternal  = 1011
+	closePolicy    = 1008
 )
 
 // link is the actor that owns one open socket: it asks for a server, starts the

@@ -1,14 +1,13 @@
 package link
 
 import (
+	"context"
 	"io"
 	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"golang.org/x/time/rate"
 )
-
-const closePolicy = 1008
 
 const (
 	startBuffer = 4 << 10  // bytes of a fresh read buffer
@@ -50,8 +49,8 @@ func (l *link) readOne(root *actor.RootContext, self, server *actor.PID, limiter
 	}
 	readBuffers.Put(buf)
 	l.kind.frames.Add(1)
-	if limiter != nil && !limiter.Allow() {
-		return &Violation{closePolicy, "message rate exceeded"}
+	if limiter != nil {
+		_ = limiter.Wait(context.Background()) // at most a second, see MessageRate
 	}
 	if l.out.credit.closed.Load() {
 		return nil // closing: the peer may finish its sentence, nobody listens

@@ -16,7 +16,7 @@ import (
 
 // maxFile bounds a configuration file, bytes: far above any real one, small
 // enough that a wrong name (a disk, a log) is refused at once.
-const maxFile = 256 << 10
+const maxFile = 128 << 10
 
 // maxKeys bounds the keys of a file, nested ones included: the strict decoder
 // takes time with the product of keys and size (6,000 keys in 46 KiB: 1.1 s).
