@@ -92,7 +92,7 @@ race: ## PKG again and again with the race detector, COUNT times
 
 stories: ## only the protocol stories
 	@.ci/setup go
-	go test -v -run Stories ./testkit
+	go test -v -run Stories ./testkit/...
 
 tree: ## redraws testkit/TREE.txt, the supervision tree, from the actor cards
 	@.ci/setup go

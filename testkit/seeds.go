@@ -12,7 +12,7 @@ import (
 // packages: not all of them know the flag.
 var seedFlag = flag.Uint64("seed", 0, "run seeded tests with this seed only; 0: all of them")
 
-const seedEnv = "PARLEY_SEED"
+const seedEnv = "TESTKIT_SEED"
 
 // wantedSeed is the seed to replay, 0 when there is none.
 func wantedSeed(t testing.TB) uint64 {
@@ -31,7 +31,7 @@ func wantedSeed(t testing.TB) uint64 {
 }
 
 // Seeds runs a test in n bubbles of fake time, each with the driver of another
-// seed, 1 to n. A failure prints its seed; -seed or PARLEY_SEED then runs that
+// seed, 1 to n. A failure prints its seed; -seed or TESTKIT_SEED then runs that
 // one alone.
 func Seeds(t *testing.T, n uint64, test func(t *testing.T, d *Driver)) {
 	t.Helper()

@@ -27,7 +27,11 @@ type Stage struct {
 	// it speaks; args are what the story says behind it. A *Refused error is
 	// what a line "refused" waits for.
 	Connect func(name string, args []string) (Client, error)
-	Driver  *Driver // nil: things happen by themselves
+	// Set gives an option a value; called before Start. nil: none can be set.
+	Set func(option, value string) error
+	// Start is called once before the first Connect. nil: there is nothing to start.
+	Start  func()
+	Driver *Driver // nil: things happen by themselves
 }
 
 // hearMost is how long a client waits for what it must hear, in fake time.
@@ -51,6 +55,7 @@ const hearMost = 10 * time.Second
 //	NAME pause, NAME resume     NAME stops reading, and goes on
 //	NAME deaf                   NAME answers no pings from now on
 //	NAME ignore                 what NAME has not heard at the end does not matter
+//	set OPTION VALUE            the server runs with that; before the first open
 //	wait DURATION               fake time passes
 //	repeat N … end              the lines between, N times; {{i}} is 1 to N
 //
@@ -93,6 +98,7 @@ type play struct {
 	clients map[string]Client
 	names   []string // in the order they came
 	ignored map[string]bool
+	started bool
 }
 
 // step plays one line, and settles.
@@ -105,6 +111,11 @@ func (p *play) step(s step) error {
 			p.pass(d)
 		}
 		return err
+	case "set":
+		if p.stage.Set == nil || p.started {
+			return fmt.Errorf("cannot set %s here", s.name)
+		}
+		return p.stage.Set(s.name, s.arg)
 	case "open":
 		return p.open(s)
 	case "refused":
@@ -112,7 +123,7 @@ func (p *play) step(s step) error {
 	}
 	c := p.clients[s.name]
 	if c == nil {
-		return fmt.Errorf("%q has not connected", s.name)
+		return fmt.Errorf("%s has not connected", s.name)
 	}
 	switch s.verb {
 	case ">":
@@ -139,8 +150,12 @@ func (p *play) step(s step) error {
 
 func (p *play) open(s step) error {
 	if p.clients[s.name] != nil {
-		return fmt.Errorf("%q is connected already", s.name)
+		return fmt.Errorf("%s is connected already", s.name)
 	}
+	if !p.started && p.stage.Start != nil {
+		p.stage.Start()
+	}
+	p.started = true
 	var err error
 	p.do(func() {
 		var c Client

@@ -82,7 +82,7 @@ func parseStep(n int, first, rest string) (step, error) {
 	switch first {
 	case "wait":
 		return step{line: n, verb: first, arg: rest}, nil
-	case "open", "refused":
+	case "open", "refused", "set":
 		name, args, _ := strings.Cut(rest, " ")
 		return step{line: n, verb: first, name: name, arg: args}, nil
 	}

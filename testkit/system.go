@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type audit struct {
 	t        testing.TB
 	failures int
 	fatal    func(any)
+	ending   atomic.Bool // see Ending
 
 	mu      sync.Mutex
 	panics  []string // what the guard logged, one an entry
@@ -90,8 +92,22 @@ func (a *audit) onEvent(e any) {
 	case *actor.DeadLetterResponse: // the letter it answers was judged already
 	case actor.IgnoreDeadLetterLogging:
 	default:
-		a.t.Errorf("dead letter to %s: %T %v", dead.PID.GetId(), dead.Message, dead.Message)
+		report := a.t.Errorf
+		if a.ending.Load() {
+			report = a.t.Logf
+		}
+		report("dead letter to %s: %T %v", dead.PID.GetId(), dead.Message, dead.Message)
 	}
+}
+
+// Ending tells that the test stops all actors of sys now, in its own way, and
+// calls Stop then. Siblings end in any order, so what one still sends another
+// proves nothing: from now on dead letters are logged only. If every such
+// message had to be marked as one that may get lost, it would be so at all times.
+func Ending(sys *actor.ActorSystem) {
+	a := sys.Extensions.Get(auditID).(*audit)
+	a.settle()
+	a.ending.Store(true)
 }
 
 // failed notes a panic, and fails the test when there are more than it declared.
@@ -109,7 +125,7 @@ func (a *audit) failed(text string) {
 func Stop(t testing.TB, sys *actor.ActorSystem, roots ...*actor.PID) {
 	t.Helper()
 	a := sys.Extensions.Get(auditID).(*audit)
-	a.settle()
+	Ending(sys)
 	for _, pid := range roots {
 		sys.Root.Stop(pid)
 	}

@@ -4,13 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -44,18 +45,18 @@ func TestFramesComeBack(t *testing.T) {
 
 func TestReadFrameIsStrict(t *testing.T) {
 	for wire, want := range map[string]string{
-		"":                                "EOF",
-		"\x81":                            "EOF",
-		"\x81\x02a":                       "EOF",
-		"\x81\x7e\x01":                    "EOF",
-		"\x81\x81\x00\x00\x00\x00a":       "masked",
-		"\xc1\x00":                        "reserved bits 100",
-		"\x91\x00":                        "reserved bits 001",
-		"\x83\x00":                        "unknown opcode 0x3",
-		"\x8b\x00":                        "unknown opcode 0xb",
-		"\x09\x00":                        "control frame",
-		"\x89\x7e\x00\x7e":                "control frame of 126 bytes",
-		"\x81\x7e\x00\x7d":                "length 125 in 2 bytes",
+		"":                          "EOF",
+		"\x81":                      "EOF",
+		"\x81\x02a":                 "EOF",
+		"\x81\x7e\x01":              "EOF",
+		"\x81\x81\x00\x00\x00\x00a": "masked",
+		"\xc1\x00":                  "reserved bits 100",
+		"\x91\x00":                  "reserved bits 001",
+		"\x83\x00":                  "unknown opcode 0x3",
+		"\x8b\x00":                  "unknown opcode 0xb",
+		"\x09\x00":                  "control frame",
+		"\x89\x7e\x00\x7e":          "control frame of 126 bytes",
+		"\x81\x7e\x00\x7d":          "length 125 in 2 bytes",
 		"\x81\x7f\x00\x00\x00\x00\x00\x00\xff\xff": "length 65535 in 8 bytes",
 		"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff": "frame of",
 	} {
@@ -93,11 +94,19 @@ func scripted(t *testing.T, answer func(key string) string, frames string) (*tes
 	return testkit.DialWS(c, "server", "/", nil)
 }
 
+// good is the answer of a server that upgrades.
+func good(key string) string {
+	digest := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
+		base64.StdEncoding.EncodeToString(digest[:]) + "\r\n\r\n"
+}
+
 func TestHandshakeIsChecked(t *testing.T) {
 	for answer, want := range map[string]string{
-		"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nno x":                                "404 no x",
-		"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: wrong\r\n\r\n":                 "Sec-WebSocket-Accept",
-		"what is this":                                                                            "malformed",
+		"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nno x":                 "404 no x",
+		"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: wrong\r\n\r\n": "Sec-WebSocket-Accept",
+		"HTTP/1.1 101 x\r\nSec-WebSocket-Extensions: permessage-deflate\r\n":      "Sec-WebSocket-Accept",
+		"what is this": "malformed",
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			_, err := scripted(t, func(string) string { return answer + "\r\n" }, "")
@@ -123,8 +132,7 @@ func TestServersMistakesAreHeard(t *testing.T) {
 		"\x88\x02\x03\xee":          "code 1006",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			
-			w, err := upgraded(t, frames)
+			w, err := scripted(t, good, frames)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -55,7 +55,7 @@ func Spawn(ctx actor.SpawnerContext, name string, s Spec) *actor.PID {
 		refused = func(any) { w.metrics.Drop(MailboxFull, 1) }
 	}
 	props := actor.PropsFromProducer(
-		func() actor.Actor { return guarded{s.New(), w.log} },
+		func() actor.Actor { return &guarded{s.New(), w.log} },
 		actor.WithMailbox(func() actor.Mailbox { return newMailbox(id, w.log, limit, refused, s.Batch, s.Gauge) }),
 		actor.WithDispatcher(w.driver.Dispatcher(id)),
 		actor.WithSupervisor(strategies(w, s.Children)),
@@ -74,7 +74,13 @@ type guarded struct {
 	log *slog.Logger
 }
 
-func (g guarded) Receive(ctx actor.Context) {
+func (g *guarded) Receive(ctx actor.Context) {
+	switch ctx.Message().(type) {
+	case *actor.Stopped:
+		// The parent's set of children keeps the PID, and by it this, until the
+		// place is needed again.
+		defer func() { g.Actor = nil }()
+	}
 	switch ctx.Message().(type) {
 	case *actor.Stopping, *actor.Stopped, *actor.Restarting:
 		defer func() {

@@ -65,7 +65,7 @@ func (s *shard) joined(g *group) (chunks []chunk, sole uint64) {
 }
 
 func (s *shard) wire(m *messages.Multicast) []byte {
-	return m.Frame.Frame(s.kind.Codec.Slot(), s.kind.frame)
+	return m.Frame.Frame(s.kind.Codec.Slot(), s.kind.shared)
 }
 
 // toMember sends chunks to one member, unless it sent some of the group.

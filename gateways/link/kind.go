@@ -2,6 +2,8 @@ package link
 
 import (
 	"runtime"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -86,24 +88,19 @@ func New(sys *actor.ActorSystem, k *Kind) *Kind {
 	k.sent = k.metrics.Counter(p+"_deliveries_total", "Frames fanned out to members.", "", "")
 	k.written = k.metrics.Counter(p+"_delivery_bytes_total", "Bytes of frames fanned out.", "", "")
 	k.closes = map[uint32]*tree.Counter{}
-	for _, c := range closeCodes {
+	for _, c := range append(closeCodes, otherCode) {
 		k.closes[c] = k.metrics.Counter(p+"_closes_total", "Connections that this side closed, by WebSocket code; 0: without one.", "code", codeName(c))
 	}
-	k.closes[otherCode] = k.metrics.Counter(p+"_closes_total", "", "code", "other")
 	return k
 }
 
 const otherCode = ^uint32(0)
 
 func codeName(c uint32) string {
-	b := [4]byte{}
-	for i := 3; i >= 0; i-- {
-		b[i], c = byte('0'+c%10), c/10
+	if c == otherCode {
+		return "other"
 	}
-	if b[0] == '0' {
-		return "0"
-	}
-	return string(b[:])
+	return strconv.FormatUint(uint64(c), 10)
 }
 
 func (k *Kind) closed(code uint32) {
@@ -117,13 +114,32 @@ func (k *Kind) closed(code uint32) {
 // Links is how many links are open now.
 func (k *Kind) Links() int64 { return k.links.Load() }
 
-// frame encodes m whole; nil if the protocol has no frame for it.
-func (k *Kind) frame(m proto.Message) []byte {
-	payload, err := k.Codec.Append(nil, m)
+// encodeBuffers hold payloads while they are put into frames.
+var encodeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, startBuffer); return &b }}
+
+// frame encodes m whole.
+func (k *Kind) frame(m proto.Message) ([]byte, error) {
+	buf := encodeBuffers.Get().(*[]byte)
+	defer encodeBuffers.Put(buf)
+	payload, err := k.Codec.Append((*buf)[:0], m)
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	return k.Framing.AppendFrame(make([]byte, 0, len(payload)+maxHeader), payload)
+	wire := k.Framing.AppendFrame(make([]byte, 0, len(payload)+maxHeader), payload)
+	if cap(payload) <= keepBuffer {
+		*buf = payload[:0]
+	}
+	return wire, nil
+}
+
+// shared is frame for messages.Shared: a message without a frame is a bug of
+// the sender, and panics.
+func (k *Kind) shared(m proto.Message) []byte {
+	wire, err := k.frame(m)
+	if err != nil {
+		panic(err)
+	}
+	return wire
 }
 
 // maxHeader is the longest header a Framing puts before a payload, in bytes.

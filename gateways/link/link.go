@@ -15,8 +15,10 @@ import (
 
 // A Socket is one open connection of a transport, for a link.
 type Socket interface {
-	// Read returns the next whole message, in buf if it fits. It is called by one
-	// goroutine. An error ends the link: a *Violation is told to the peer.
+	// Next waits for a message to begin. An error ends the link: a *Violation is
+	// told to the peer. Next and Read are called by one goroutine.
+	Next() error
+	// Read returns that message whole, in buf if it fits.
 	Read(buf []byte) (frame []byte, binary bool, err error)
 	// Writer is what frames are written to: the Conn, or TLS on top of it.
 	Writer() net.Conn
@@ -66,7 +68,6 @@ type link struct {
 
 	server *actor.PID // set by Accepted
 	late   *tree.Timer
-	buf    []byte // scratch of onMessage
 }
 
 // readDone comes from the reader, once. It may find the link already stopped.
@@ -123,7 +124,8 @@ func (l *link) onAccepted(ctx actor.Context) {
 	l.late.Stop()
 	if l.server == nil {
 		l.server = ctx.Sender()
-		go l.read(ctx.ActorSystem().Root, ctx.Self(), l.server)
+		r := &reader{kind: l.kind, socket: l.socket, out: l.out, root: ctx.ActorSystem().Root, link: ctx.Self(), server: l.server}
+		go r.run()
 	}
 }
 
@@ -164,15 +166,11 @@ func (l *link) onLost(ctx actor.Context, m *lostFrames) {
 
 func (l *link) onMessage(ctx actor.Context, m proto.Message) {
 	defer l.out.credit.give(l.kind.Codec.Charge(m))
-	payload, err := l.kind.Codec.Append(l.buf[:0], m)
+	wire, err := l.kind.frame(m)
 	if err != nil {
 		tree.Log(ctx.ActorSystem()).Error("message has no frame", slog.String("link", ctx.Self().GetId()),
 			slog.String("message", string(m.ProtoReflect().Descriptor().FullName())), slog.Any("error", err))
 		return
-	}
-	wire := l.kind.Framing.AppendFrame(make([]byte, 0, len(payload)+maxHeader), payload)
-	if cap(payload) <= keepBuffer {
-		l.buf = payload[:0]
 	}
 	l.out.send(nil, chunk{wire: wire, frames: 1})
 }
@@ -183,6 +181,6 @@ func (l *link) onStopped(ctx actor.Context) {
 	l.out.shut(closeGoingAway, "going away") // nothing, if it was shut before
 	ctx.Send(l.shard, &detach{l.out})
 	if l.server == nil {
-		go l.discard() // no reader ever ran: the goodbye still needs one
+		go discard(l.socket) // no reader ever ran: the goodbye still needs one
 	}
 }

@@ -18,53 +18,65 @@ const (
 // link holds none.
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, 0, startBuffer); return &b }}
 
-// read runs outside the actor. It touches nothing of l that changes after
-// Accepted. It is the one that closes the socket.
-func (l *link) read(root *actor.RootContext, self, server *actor.PID) {
+// reader takes frames from a socket to the server actor. It runs outside the
+// actors, shares nothing with the link but the outbound, and is the one that
+// closes the socket.
+type reader struct {
+	kind   *Kind
+	socket Socket
+	out    *Outbound
+	root   *actor.RootContext
+	link   *actor.PID
+	server *actor.PID
+}
+
+func (r *reader) run() {
 	var limiter *rate.Limiter
-	if r := l.kind.MessageRate; r > 0 {
-		limiter = rate.NewLimiter(rate.Limit(r), max(1, int(r)))
+	if m := r.kind.MessageRate; m > 0 {
+		limiter = rate.NewLimiter(rate.Limit(m), max(1, int(m)))
 	}
 	for {
-		err := l.readOne(root, self, server, limiter)
-		if err == nil {
-			continue
+		if err := r.one(); err != nil {
+			r.root.Send(r.link, &readDone{err})
+			discard(r.socket)
+			return
 		}
-		root.Send(self, &readDone{err})
-		l.discard()
-		return
+		if limiter != nil {
+			_ = limiter.Wait(context.Background()) // at most a second, see MessageRate
+		}
 	}
 }
 
-func (l *link) readOne(root *actor.RootContext, self, server *actor.PID, limiter *rate.Limiter) error {
+// one reads a message and hands it on, when there is credit for the next.
+func (r *reader) one() error {
+	if err := r.socket.Next(); err != nil {
+		return err
+	}
 	buf := readBuffers.Get().(*[]byte)
-	frame, binary, err := l.socket.Read((*buf)[:0])
+	frame, binary, err := r.socket.Read((*buf)[:0])
 	if err != nil {
 		readBuffers.Put(buf)
 		return err
 	}
-	m, charge := l.kind.Codec.Decode(frame, binary)
+	m, charge := r.kind.Codec.Decode(frame, binary)
 	if cap(frame) <= keepBuffer {
 		*buf = frame[:0]
 	}
 	readBuffers.Put(buf)
-	l.kind.frames.Add(1)
-	if limiter != nil {
-		_ = limiter.Wait(context.Background()) // at most a second, see MessageRate
-	}
-	if l.out.credit.closed.Load() {
+	r.kind.frames.Add(1)
+	if r.out.credit.closed.Load() {
 		return nil // closing: the peer may finish its sentence, nobody listens
 	}
-	l.out.credit.take(charge)
-	root.RequestWithCustomSender(server, m, self)
-	l.out.credit.wait()
+	r.out.credit.take(charge)
+	r.root.RequestWithCustomSender(r.server, m, r.link)
+	r.out.credit.wait()
 	return nil
 }
 
 // discard reads what a peer still sends while it is told goodbye: closing with
 // unread bytes would reset the connection, and the goodbye be lost. It ends
 // when the peer hangs up or the deadline that hangUp set is over.
-func (l *link) discard() {
-	_, _ = io.Copy(io.Discard, l.socket.Conn())
-	_ = l.socket.Conn().Close()
+func discard(s Socket) {
+	_, _ = io.Copy(io.Discard, s.Conn())
+	_ = s.Conn().Close()
 }

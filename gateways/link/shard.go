@@ -78,8 +78,8 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.links[m.out.member] = m.out
 		s.wheel.add(m.out, s.wheel.now+s.wheel.first(s.kind))
 	case *detach:
-		m.out.gone = true
 		delete(s.links, m.out.member)
+		m.out.detach()
 	case tick:
 		s.onTick(ctx, m)
 	case evict:

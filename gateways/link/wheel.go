@@ -106,3 +106,12 @@ func (o *Outbound) Seen() { o.seen.Store(o.kind.clock.Load()) }
 func (o *Outbound) Pong(data []byte) {
 	o.send(nil, chunk{wire: o.kind.Framing.AppendPong(nil, data), frames: 1})
 }
+
+// detach lets go of the link actor: until the wheel comes round, the outbound
+// is still held, and a held PID would keep all that the actor had.
+func (o *Outbound) detach() {
+	o.gone = true
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tell = func(any) {}
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -19,6 +20,8 @@ import (
 type Socket struct {
 	view *view
 	ws   *websocket.Conn
+	kind int // of the message that Next found, and its
+	from io.Reader
 }
 
 // view is the connection as the library sees it: reads are metered, and once
@@ -31,7 +34,17 @@ type view struct {
 	meter    meter
 	timed    bool            // a read deadline for the message under way is set
 	broken   *link.Violation // what the meter found
+
+	burst *[]byte // read ahead in one call; nil: nothing
+	left  []byte  // of burst, not yet handed on
+	full  bool    // the last read filled its buffer: there is more
 }
+
+// bursts are borrowed while a peer sends more than the library's own buffer
+// holds: fewer system calls for a busy peer, nothing for an idle one.
+var bursts = sync.Pool{New: func() any { b := make([]byte, burstSize); return &b }}
+
+const burstSize = 16 << 10
 
 func (v *view) Write(b []byte) (int, error) {
 	if v.muted.Load() {
@@ -49,23 +62,56 @@ func (v *view) SetWriteDeadline(t time.Time) error {
 }
 
 func (v *view) Read(b []byte) (int, error) {
+	if len(v.left) > 0 {
+		return v.fromBurst(b), nil
+	}
+	if v.full && len(b) < burstSize/2 {
+		v.burst = bursts.Get().(*[]byte)
+		n, err := v.read(*v.burst)
+		v.left = (*v.burst)[:n]
+		if n == 0 {
+			v.endBurst()
+			return 0, err
+		}
+		return v.fromBurst(b), nil // an error comes again with the next read
+	}
+	return v.read(b)
+}
+
+func (v *view) fromBurst(b []byte) int {
+	n := copy(b, v.left)
+	if v.left = v.left[n:]; len(v.left) == 0 {
+		v.endBurst()
+	}
+	return n
+}
+
+func (v *view) endBurst() {
+	bursts.Put(v.burst)
+	v.burst, v.left = nil, nil
+}
+
+// read makes one call to the connection, and meters what came.
+func (v *view) read(b []byte) (int, error) {
 	n, err := v.Conn.Read(b)
-	if n > 0 {
-		if v.out != nil {
-			v.out.Seen()
+	v.full = n == len(b)
+	if n == 0 {
+		return 0, err
+	}
+	if v.out != nil {
+		v.out.Seen()
+	}
+	if bad := v.meter.feed(b[:n]); bad != nil {
+		v.broken = bad
+		return 0, bad
+	}
+	if within := v.meter.within(); within != v.timed {
+		v.timed = within
+		deadline := time.Time{}
+		if within {
+			deadline = time.Now().Add(maxMessageTime)
 		}
-		if bad := v.meter.feed(b[:n]); bad != nil {
-			v.broken = bad
-			return 0, bad
-		}
-		if within := v.meter.within(); within != v.timed {
-			v.timed = within
-			deadline := time.Time{}
-			if within {
-				deadline = time.Now().Add(maxMessageTime)
-			}
-			_ = v.base.SetReadDeadline(deadline)
-		}
+		_ = v.base.SetReadDeadline(deadline)
 	}
 	return n, err
 }
@@ -105,18 +151,22 @@ func (s *Socket) Conn() *link.Conn { return s.view.base }
 // Writer implements link.Socket.
 func (s *Socket) Writer() net.Conn { return s.view.Conn }
 
+// Next implements link.Socket.
+func (s *Socket) Next() (err error) {
+	if s.kind, s.from, err = s.ws.NextReader(); err != nil {
+		return s.why(err)
+	}
+	return nil
+}
+
 // Read implements link.Socket.
 func (s *Socket) Read(buf []byte) (frame []byte, binary bool, err error) {
-	kind, r, err := s.ws.NextReader()
-	if err != nil {
-		return nil, false, s.why(err)
-	}
 	frame = buf
 	for {
 		if len(frame) == cap(frame) {
 			frame = append(frame, 0)[:len(frame)]
 		}
-		n, err := r.Read(frame[len(frame):cap(frame)])
+		n, err := s.from.Read(frame[len(frame):cap(frame)])
 		frame = frame[:len(frame)+n]
 		if errors.Is(err, io.EOF) {
 			break
@@ -125,10 +175,10 @@ func (s *Socket) Read(buf []byte) (frame []byte, binary bool, err error) {
 			return nil, false, s.why(err)
 		}
 	}
-	if kind == websocket.TextMessage && !utf8.Valid(frame) {
+	if s.kind == websocket.TextMessage && !utf8.Valid(frame) {
 		return nil, false, &link.Violation{Code: closeUTF8, Reason: "text is not UTF-8"}
 	}
-	return frame, kind == websocket.BinaryMessage, nil
+	return frame, s.kind == websocket.BinaryMessage, nil
 }
 
 // why turns an error of the library into what the link does about it.

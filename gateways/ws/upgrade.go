@@ -11,8 +11,9 @@ import (
 )
 
 // readBuffer is the library's buffer for one connection, in bytes: it holds
-// headers and small frames; larger payloads are read past it.
-const readBuffer = 1 << 10
+// headers and small frames; larger payloads are read past it, and bursts ahead
+// of it (view.Read).
+const readBuffer = 512
 
 // writeBuffers are only used for the handshake's answer.
 var writeBuffers = &sync.Pool{}

@@ -62,7 +62,7 @@ One process holds about 19,000 connections under the usual limit of 20,000 descr
 			defer stop()
 			// The limit command is found where this one is, whatever stands above.
 			words := append(strings.Fields(c.Parent().CommandPath())[1:], "limit")
-			return relay(ctx, o, words, c.OutOrStdout())
+			return coded(relay(ctx, o, words, c.OutOrStdout()))
 		},
 	}
 	o.bind(c.Flags())

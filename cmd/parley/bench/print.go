@@ -153,6 +153,9 @@ func (r *Report) printDetails(t *table) {
 		if s := x.Storm; s != nil {
 			say = append(say, fmt.Sprintf("%.0f guesses/s: answers %s, closes %s, dials refused %d", s.GuessesPerSecond, counts(s.Answers), codes(s.Closes), s.Refused))
 		}
+		if busy := 0.9 * float64(r.Options.Readers); x.Client.Share > busy {
+			say = append(say, "the client had its hands full: it may be what limits these figures")
+		}
 		if m := x.Memory; m != nil && x.Phase != "" {
 			say = append(say, fmt.Sprintf("RSS start %s peak %s end %s", mib(m.Start), mib(m.Peak), mib(m.End)))
 		}
@@ -192,6 +195,9 @@ func percent(share float64) string { return fmt.Sprintf("%.0f%%", share*100) }
 func mib(kib int64) string { return fmt.Sprintf("%.1fMiB", float64(kib)/1024) }
 
 func counts(m map[string]uint64) string {
+	if len(m) == 0 {
+		return "none"
+	}
 	var s []string
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		s = append(s, fmt.Sprintf("%q %d", k, m[k]))
@@ -200,6 +206,9 @@ func counts(m map[string]uint64) string {
 }
 
 func codes(m map[int]uint64) string {
+	if len(m) == 0 {
+		return "none"
+	}
 	var s []string
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		s = append(s, fmt.Sprintf("%d ×%d", k, m[k]))

@@ -67,7 +67,9 @@ func (p *publisher) Text(json []byte, now int64) {
 	if !a.OK {
 		p.refused(a.Nonce)
 	}
-	p.settle(1)
+	if !p.f.o.NoAck {
+		p.settle(1) // otherwise nobody waits for it: the server does not know the extension
+	}
 }
 
 // refused takes back the deliveries of a message that the server did not take. In a closed loop they stay under way

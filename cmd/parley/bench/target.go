@@ -82,6 +82,18 @@ func (e *exitError) ExitCode() int { return e.code }
 
 func usage(err error) error { return &exitError{exitUsage, err} }
 
+// coded puts an error's exit code, 1 unless it has one inside, where main sees it without unwrapping.
+func coded(err error) error {
+	var e *exitError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &e):
+		return &exitError{e.code, err}
+	}
+	return &exitError{exitFailed, err}
+}
+
 // unreachable gives the error of a server that is not there its exit code.
 func unreachable(err error) error {
 	if errors.Is(err, crowd.ErrUnreachable) {

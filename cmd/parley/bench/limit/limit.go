@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Options of a Server.
@@ -35,11 +36,9 @@ type Server struct {
 	closed bool
 }
 
-// room is one channel. What a slice of its members shows is never changed, only appended to, so a loop needs no lock.
-type room struct {
-	mu      sync.Mutex
-	members []net.Conn
-}
+// room is one channel. What a slice of its members shows is never changed, only appended to, so a loop needs no lock;
+// the slice itself is replaced under the server's lock.
+type room struct{ members atomic.Pointer[[]net.Conn] }
 
 // Listen begins to serve on a TCP address such as "127.0.0.1:0".
 func Listen(address string, o Options) (*Server, error) {
@@ -92,17 +91,6 @@ func (s *Server) accept() {
 	}
 }
 
-func (s *Server) room(name string) *room {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.rooms[name]
-	if r == nil {
-		r = &room{}
-		s.rooms[name] = r
-	}
-	return r
-}
-
 // list is the JSON array of all channels, sorted.
 func (s *Server) list() string {
 	s.mu.Lock()
@@ -115,24 +103,38 @@ func (s *Server) list() string {
 	return "[" + strings.Join(names, ",") + "]"
 }
 
-func (r *room) join(c net.Conn) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !slices.Contains(r.members, c) {
-		r.members = append(r.members, c)
+// join puts a connection into a channel, which begins to exist with its first member.
+func (s *Server) join(name string, c net.Conn) *room {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rooms[name]
+	if r == nil {
+		r = &room{}
+		s.rooms[name] = r
+	}
+	m := r.others()
+	if !slices.Contains(m, c) {
+		m = append(m, c)
+		r.members.Store(&m)
+	}
+	return r
+}
+
+func (s *Server) leave(name string, r *room, c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := slices.DeleteFunc(slices.Clone(r.others()), func(o net.Conn) bool { return o == c })
+	r.members.Store(&m)
+	if len(m) == 0 && s.rooms[name] == r {
+		delete(s.rooms, name)
 	}
 }
 
-func (r *room) leave(c net.Conn) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.members = slices.DeleteFunc(slices.Clone(r.members), func(m net.Conn) bool { return m == c })
-}
-
 func (r *room) others() []net.Conn {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.members
+	if m := r.members.Load(); m != nil {
+		return *m
+	}
+	return nil
 }
 
 // write is the plain loop. A write that fails is noticed by the reader of that connection.

@@ -30,8 +30,8 @@ type session struct {
 func (s *Server) serve(c net.Conn) {
 	v := &session{server: s, conn: c, scan: wire.Scanner{Masked: true}, rooms: map[string]*room{}}
 	defer func() {
-		for _, r := range v.rooms {
-			r.leave(c)
+		for name, r := range v.rooms {
+			s.leave(name, r, c)
 		}
 		_ = c.Close()
 		s.mu.Lock()
@@ -150,14 +150,7 @@ func (v *session) command(json []byte) error {
 		if !ok {
 			return errCommand
 		}
-		r := v.server.room(string(channel))
-		if string(name) == "subscribe" {
-			r.join(v.conn)
-			v.rooms[string(channel)] = r
-		} else {
-			r.leave(v.conn)
-			delete(v.rooms, string(channel))
-		}
+		v.move(string(name) == "subscribe", string(channel))
 		v.answer(`{"ok":true}`, nonce)
 	case "list":
 		v.answer(`{"ok":true,"channels":`+v.server.list()+`}`, nonce)
@@ -165,6 +158,18 @@ func (v *session) command(json []byte) error {
 		return errCommand
 	}
 	return nil
+}
+
+// move goes into a channel or out of it.
+func (v *session) move(in bool, channel string) {
+	r, inside := v.rooms[channel]
+	switch {
+	case in && !inside:
+		v.rooms[channel] = v.server.join(channel, v.conn)
+	case !in && inside:
+		v.server.leave(channel, r, v.conn)
+		delete(v.rooms, channel)
+	}
 }
 
 func (v *session) send(json, nonce []byte) error {

@@ -78,6 +78,9 @@ func (s *Scanner) Pending() bool { return len(s.rest) > 0 }
 
 // Keep saves what Next has not consumed and lets go of the shared buffer.
 func (s *Scanner) Keep() {
+	if s.view == nil {
+		return // nothing was read since the last time
+	}
 	s.rest = append(s.rest[:0], s.view...)
 	s.view = nil
 	if len(s.rest) == 0 && cap(s.rest) > keptMost {
