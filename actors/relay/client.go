@@ -17,7 +17,7 @@ import (
 // wrong, and passes the rest on.
 //
 //	parent    clients
-//	receives  relaypb.Subscribe, relaypb.Unsubscribe, relaypb.List, relaypb.Send, linkpb.Malformed, vaultpb.HashResponse, joined, refused, needHash, lost, busyOver
+//	receives  relaypb.Subscribe, relaypb.Unsubscribe, relaypb.List, relaypb.Send, linkpb.Malformed, linkpb.Closed, vaultpb.HashResponse, joined, refused, needHash, lost, busyOver
 //	sends     linkpb.Accepted, linkpb.Close, linkpb.Settled, relaypb.Answer, relaypb.Error to its link; subscribe, abandon, list to channels; publish, leave, join to a channel; vaultpb.HashRequest, vaultpb.Remember to vault
 //	stops     when the link stops and no subscribe is under way
 type client struct {
@@ -54,12 +54,11 @@ func (busyOver) IgnoreDeadLetterLogging() {}
 func (c *client) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		ctx.Watch(c.link)
 		ctx.Request(c.link, &linkpb.Accepted{})
 	case *actor.Stopping:
 		c.onStopping(ctx)
-	case *actor.Terminated:
-		c.onTerminated(ctx)
+	case *linkpb.Closed:
+		c.onClosed(ctx)
 	case *relaypb.Send:
 		c.onSend(ctx, m)
 	case *relaypb.Subscribe:
@@ -103,9 +102,9 @@ func (c *client) onStopping(ctx actor.Context) {
 	c.subs = nil
 }
 
-// onTerminated leaves all channels. A subscribe under way is waited for, or its
+// onClosed leaves all channels. A subscribe under way is waited for, or its
 // channel would keep a member that is gone.
-func (c *client) onTerminated(ctx actor.Context) {
+func (c *client) onClosed(ctx actor.Context) {
 	c.link = nil
 	c.subs = slices.DeleteFunc(c.subs, func(s subscription) bool {
 		if s.channel != nil {

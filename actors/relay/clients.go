@@ -19,7 +19,8 @@ type clients struct {
 	channels *actor.PID
 	vault    *actor.PID
 
-	count int // owned
+	mold  *tree.Mold // set by Started
+	count int        // owned
 }
 
 // SpawnClients starts the supervisor that serves relay links.
@@ -31,6 +32,8 @@ func SpawnClients(ctx actor.SpawnerContext, limits Limits, channels, vault *acto
 
 func (c *clients) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		c.mold = tree.NewMold(ctx.ActorSystem(), tree.Spec{})
 	case *linkpb.Opened:
 		c.onOpened(ctx, m)
 	case *actor.Terminated:
@@ -46,8 +49,5 @@ func (c *clients) Receive(ctx actor.Context) {
 
 func (c *clients) onOpened(ctx actor.Context, m *linkpb.Opened) {
 	c.count++
-	link := ctx.Sender()
-	tree.Spawn(ctx, "", tree.Spec{New: func() actor.Actor {
-		return &client{limits: &c.limits, link: link, member: m.GetMember(), channels: c.channels, vault: c.vault}
-	}})
+	c.mold.Spawn(ctx, &client{limits: &c.limits, link: ctx.Sender(), member: m.GetMember(), channels: c.channels, vault: c.vault})
 }

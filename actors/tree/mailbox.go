@@ -28,22 +28,33 @@ type entry struct {
 	size int
 }
 
-// keepQueue is the largest queue, in messages, whose memory an idle mailbox keeps.
-const keepQueue = 64
+// Idle mailboxes keep the memory of short queues, in messages. A shard's is long
+// whenever it has work, and there are few of them.
+const (
+	keepQueue   = 8
+	keepBatched = 1024
+)
+
+// mailboxKind is what the mailboxes of one Spec have in common.
+type mailboxKind struct {
+	log     *slog.Logger
+	limit   int64     // bytes of Load
+	refused func(any) // gets what is over limit
+	batched bool
+	keep    int // messages
+}
 
 // mailbox hands everything queued to its actor at each wake-up. System messages
 // go first; a suspended mailbox keeps its user messages; a message whose handler
 // panicked is gone, those behind it are not.
 type mailbox struct {
-	id      string // fixed at spawn, as all of this block
-	log     *slog.Logger
+	kind    *mailboxKind // fixed at spawn, as all of this block
+	id      string
 	invoker actor.MessageInvoker
 	disp    actor.Dispatcher
 	wake    func()
-	limit   int64
-	refused func(any)
 	gauge   *Gauge
-	batched bool
+	batch   *Batch // nil: not batched
 
 	status atomic.Int32 // idle or running
 
@@ -51,11 +62,10 @@ type mailbox struct {
 	queue []entry // user messages, oldest first
 	sys   []any   // system messages, oldest first
 
-	taken     []entry // owned by the running goroutine: what this wake-up took
+	suspended bool    // owned by the running goroutine, as all that follows
 	at        int     // first of taken that is not handled
+	taken     []entry // what this wake-up took
 	current   any     // what the actor is handling, for the report of its panic
-	suspended bool
-	batch     Batch
 }
 
 const (
@@ -63,18 +73,24 @@ const (
 	running
 )
 
-func newMailbox(id string, log *slog.Logger, limit int64, refused func(any), batched bool, g *Gauge) *mailbox {
-	if g == nil {
-		g = &Gauge{}
+func newMailbox(id string, k *mailboxKind, g *Gauge) *mailbox {
+	m := &mailbox{id: id, kind: k, gauge: g}
+	if k.batched {
+		m.batch = &Batch{}
 	}
-	m := &mailbox{id: id, log: log, limit: limit, refused: refused, batched: batched, gauge: g}
+	if g == nil {
+		m.gauge = &Gauge{}
+	}
 	m.wake = m.process
 	return m
 }
 
 // RegisterHandlers implements actor.Mailbox.
 func (m *mailbox) RegisterHandlers(i actor.MessageInvoker, d actor.Dispatcher) {
-	m.invoker, m.disp = i, d
+	m.invoker = i
+	if m.disp == nil {
+		m.disp = d
+	}
 }
 
 // Start implements actor.Mailbox.
@@ -92,9 +108,9 @@ func (m *mailbox) PostUserMessage(msg any) {
 	size := 0
 	if l, ok := unwrap(msg).(messages.Load); ok {
 		size = l.Bytes()
-		if total := m.gauge.bytes.Add(int64(size)); total > m.limit && total > int64(size) {
+		if total := m.gauge.bytes.Add(int64(size)); total > m.kind.limit && total > int64(size) {
 			m.gauge.bytes.Add(-int64(size))
-			m.refused(msg)
+			m.kind.refused(msg)
 			return
 		}
 	}
@@ -128,7 +144,7 @@ func (m *mailbox) schedule() {
 // process is one wake-up. It ends when nothing is left to do, or gives the
 // dispatcher a turn after throughput messages.
 func (m *mailbox) process() {
-	if m.batched {
+	if m.batch != nil {
 		runtime.Gosched() // let the senders that woke us finish their burst: it is joined
 	}
 	for {
@@ -152,7 +168,7 @@ func (m *mailbox) process() {
 func (m *mailbox) run() (yield bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			m.log.Error("actor panicked", slog.String("actor", m.id), slog.Any("reason", r), slog.String("stack", string(debug.Stack())))
+			m.kind.log.Error("actor panicked", slog.String("actor", m.id), slog.Any("reason", r), slog.String("stack", string(debug.Stack())))
 			m.invoker.EscalateFailure(r, m.current)
 		}
 		m.current = nil
@@ -196,7 +212,7 @@ func (m *mailbox) take() bool {
 		return true
 	}
 	spare := m.taken[:0]
-	if cap(spare) > keepQueue {
+	if cap(spare) > m.kind.keep {
 		spare = nil
 	}
 	m.mu.Lock()
@@ -210,7 +226,7 @@ func (m *mailbox) take() bool {
 // mailbox. The entries are consumed first: a panic must not bring them back.
 func (m *mailbox) handleNext() {
 	first := m.taken[m.at]
-	if m.batched && first.size > 0 {
+	if m.batch != nil && first.size > 0 {
 		if _, enveloped := first.msg.(*actor.MessageEnvelope); !enveloped {
 			m.handleBatch()
 			return
@@ -236,9 +252,9 @@ func (m *mailbox) handleBatch() {
 		m.batch.Messages = append(m.batch.Messages, load)
 		m.taken[m.at] = entry{}
 	}
-	m.current = &m.batch
+	m.current = m.batch
 	defer m.handled(size)
-	m.invoker.InvokeUserMessage(&m.batch)
+	m.invoker.InvokeUserMessage(m.batch)
 	clear(m.batch.Messages)
 }
 

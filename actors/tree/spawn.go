@@ -37,33 +37,82 @@ type Spec struct {
 // Spawn starts an actor below ctx. An empty name is made up by the system; a
 // given one must be free among its siblings: taking it twice is a bug and panics.
 func Spawn(ctx actor.SpawnerContext, name string, s Spec) *actor.PID {
-	sys := ctx.ActorSystem()
-	w := of(sys)
-	if name == "" {
-		name = sys.ProcessRegistry.NextID()
-	}
-	id := name
-	if self := ctx.Self(); self != nil {
-		id = self.Id + "/" + name
-	}
-	limit := s.Limit
-	if limit == 0 {
-		limit = DefaultLimit
-	}
-	refused := s.Refused
-	if refused == nil {
-		refused = func(any) { w.metrics.Drop(MailboxFull, 1) }
-	}
-	props := actor.PropsFromProducer(
+	w := of(ctx.ActorSystem())
+	name, id := naming(ctx, name)
+	kind := s.mailboxes(w)
+	return spawn(ctx, name, actor.PropsFromProducer(
 		func() actor.Actor { return &guarded{s.New(), w.log} },
-		actor.WithMailbox(func() actor.Mailbox { return newMailbox(id, w.log, limit, refused, s.Batch, s.Gauge) }),
+		actor.WithMailbox(func() actor.Mailbox { return newMailbox(id, kind, s.Gauge) }),
 		actor.WithDispatcher(w.driver.Dispatcher(id)),
 		actor.WithSupervisor(strategies(w, s.Children)),
-	)
+	))
+}
+
+func naming(ctx actor.SpawnerContext, name string) (last, id string) {
+	if name == "" {
+		name = ctx.ActorSystem().ProcessRegistry.NextID()
+	}
+	if self := ctx.Self(); self != nil {
+		return name, self.Id + "/" + name
+	}
+	return name, name
+}
+
+func spawn(ctx actor.SpawnerContext, name string, props *actor.Props) *actor.PID {
 	pid, err := ctx.SpawnNamed(props, name)
 	if err != nil {
-		panic("tree: spawn " + id + ": " + err.Error())
+		panic("tree: spawn " + name + ": " + err.Error())
 	}
+	return pid
+}
+
+func (s *Spec) mailboxes(w *world) *mailboxKind {
+	k := &mailboxKind{log: w.log, limit: s.Limit, refused: s.Refused, batched: s.Batch, keep: keepQueue}
+	if k.limit == 0 {
+		k.limit = DefaultLimit
+	}
+	if k.refused == nil {
+		k.refused = func(any) { w.metrics.Drop(MailboxFull, 1) }
+	}
+	if k.batched {
+		k.keep = keepBatched
+	}
+	return k
+}
+
+// Mold spawns many actors of one kind below one parent, which share all that
+// actors can share: one for each of ten thousand connections. They cannot be
+// restarted, so the parent's policy must be Stop. A Mold belongs to its parent.
+type Mold struct {
+	w     *world
+	props *actor.Props
+	next  actor.Actor // of the spawn under way
+	id    string      // of the spawn under way
+}
+
+// NewMold makes a Mold; of s, New and Gauge are not used.
+func NewMold(sys *actor.ActorSystem, s Spec) *Mold {
+	m := &Mold{w: of(sys)}
+	kind := s.mailboxes(m.w)
+	m.props = actor.PropsFromProducer(
+		func() actor.Actor { return &guarded{m.next, m.w.log} },
+		actor.WithMailbox(func() actor.Mailbox {
+			b := newMailbox(m.id, kind, nil)
+			b.disp = m.w.driver.Dispatcher(m.id) // its own, where the driver tells them apart
+			return b
+		}),
+		actor.WithSupervisor(strategies(m.w, s.Children)),
+	)
+	return m
+}
+
+// Spawn starts a below ctx, the parent that the Mold belongs to.
+func (m *Mold) Spawn(ctx actor.Context, a actor.Actor) *actor.PID {
+	var name string
+	name, m.id = naming(ctx, "")
+	m.next = a
+	pid := spawn(ctx, name, m.props)
+	m.next = nil
 	return pid
 }
 

@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -59,11 +60,25 @@ func New(o Options) *actor.ActorSystem {
 		w.fatal = func(any) {}
 	}
 	sys := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
-		return w.log.With(slog.String("lib", "protoactor"))
+		return slog.New(warnings{w.log.Handler()}).With(slog.String("lib", "protoactor"))
 	}))
 	sys.Extensions.Register(w)
 	return sys
 }
+
+// warnings passes on what is at least one: at lower levels the library writes
+// of its own doings, dead letters at a stop among them.
+type warnings struct{ slog.Handler }
+
+func (h warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && h.Handler.Enabled(ctx, l)
+}
+
+func (h warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return warnings{h.Handler.WithAttrs(attrs)}
+}
+
+func (h warnings) WithGroup(name string) slog.Handler { return warnings{h.Handler.WithGroup(name)} }
 
 // throughput is how many messages an actor handles before it lets others run.
 const throughput = 300

@@ -27,13 +27,13 @@ type TryWriter interface {
 // net/http, crypto/tls and the WebSocket library run on top of it unchanged.
 type Conn struct {
 	net.Conn
-	try      func(b []byte) (int, error) // one system call
+	try      TryWriter // one system call
 	released atomic.Bool
-	closing  atomic.Bool // a close frame is on its way: read deadlines are final
 
 	mu       sync.Mutex
 	rest     []byte // not yet taken by the kernel, oldest first
 	flushing bool   // flush has taken bytes that are not yet written
+	closing  bool   // a close frame is on its way: read deadlines are final
 	err      error  // of the last write; final
 }
 
@@ -51,45 +51,61 @@ func NewConn(c net.Conn) (*Conn, error) {
 		}
 		w.try = newTry(rc)
 	case TryWriter:
-		w.try = t.TryWrite
+		w.try = t
 	default:
 		return nil, errors.New("link: connection cannot write without waiting")
 	}
 	return w, nil
 }
 
-// newTry returns a function that makes one non-blocking write call. It is not
-// safe for concurrent use.
-func newTry(rc syscall.RawConn) func([]byte) (int, error) {
-	var (
-		b    []byte
-		n    int
-		werr error
-	)
-	once := func(fd uintptr) bool {
-		for {
-			n, werr = syscall.Write(int(fd), b)
-			if werr != syscall.EINTR {
-				return true // never wait, whatever came
-			}
+// tcpTry makes non-blocking write calls on a socket, one at a time.
+type tcpTry struct {
+	rc   syscall.RawConn
+	once func(fd uintptr) bool
+	b    []byte
+	n    int
+	err  error
+}
+
+func newTry(rc syscall.RawConn) *tcpTry {
+	t := &tcpTry{rc: rc}
+	t.once = t.write
+	return t
+}
+
+func (t *tcpTry) write(fd uintptr) bool {
+	for {
+		t.n, t.err = syscall.Write(int(fd), t.b)
+		if t.err != syscall.EINTR {
+			return true // never wait, whatever came
 		}
 	}
-	return func(p []byte) (int, error) {
-		b = p
-		err := rc.Write(once)
-		b = nil
-		if err != nil {
-			return 0, err
-		}
-		if werr == syscall.EAGAIN {
-			return 0, nil
-		}
-		return max(n, 0), werr
+}
+
+// TryWrite implements TryWriter.
+func (t *tcpTry) TryWrite(p []byte) (int, error) {
+	t.b = p
+	err := t.rc.Write(t.once)
+	t.b = nil
+	if err != nil {
+		return 0, err
 	}
+	if t.err == syscall.EAGAIN {
+		return 0, nil
+	}
+	return max(t.n, 0), t.err
 }
 
 // NetConn is the connection below.
 func (c *Conn) NetConn() net.Conn { return c.Conn }
+
+// Raw is the socket, for reading; nil if the connection is none.
+func (c *Conn) Raw() syscall.RawConn {
+	if t, ok := c.try.(*tcpTry); ok {
+		return t.rc
+	}
+	return nil
+}
 
 // Release makes Write non-blocking.
 func (c *Conn) Release() { c.released.Store(true) }
@@ -108,7 +124,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 		c.rest = append(c.rest, b...)
 		return len(b), nil
 	}
-	n, err := c.try(b)
+	n, err := c.try.TryWrite(b)
 	if err != nil {
 		c.err = err
 		return n, err
@@ -183,13 +199,17 @@ func (c *Conn) closeWrite() {
 // hangUp makes reads fail after linger. It is final: later read deadlines of
 // the protocol are ignored.
 func (c *Conn) hangUp(linger time.Duration) {
-	c.closing.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing = true
 	_ = c.Conn.SetReadDeadline(time.Now().Add(linger))
 }
 
 // SetReadDeadline implements net.Conn; it does nothing once the link is closing.
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	if c.closing.Load() {
+	c.mu.Lock() // or a deadline that was decided on before hangUp could be set after its
+	defer c.mu.Unlock()
+	if c.closing {
 		return nil
 	}
 	return c.Conn.SetReadDeadline(t)

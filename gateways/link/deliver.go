@@ -109,12 +109,42 @@ func (s *shard) others(g *group, id uint64, source string) (chunks []chunk) {
 	return chunks
 }
 
-// touch collects a link's chunks for one write at the end of the batch.
+// parcel is what one link gets in one write at the end of a batch.
+type parcel struct {
+	out    *Outbound
+	chunks []chunk
+}
+
+// keepParcels is how many parcels' room a shard keeps between batches.
+const keepParcels = 4096
+
+// touch adds chunks to a link's parcel.
 func (s *shard) touch(o *Outbound, chunks ...chunk) {
-	if len(o.pending) == 0 {
-		s.touched = append(s.touched, o)
+	if o.place == 0 {
+		if s.touched == len(s.work) {
+			s.work = append(s.work, parcel{})
+		}
+		s.work[s.touched].out = o
+		s.touched++
+		o.place = s.touched
 	}
-	o.pending = append(o.pending, chunks...)
+	p := &s.work[o.place-1]
+	p.chunks = append(p.chunks, chunks...)
+}
+
+// sendAll writes the parcels.
+func (s *shard) sendAll() {
+	for i := range s.work[:s.touched] {
+		p := &s.work[i]
+		s.join, _ = p.out.send(s.join, p.chunks...)
+		p.out.place, p.out = 0, nil
+		clear(p.chunks)
+		p.chunks = p.chunks[:0]
+	}
+	s.touched = 0
+	if len(s.work) > keepParcels {
+		s.work = nil
+	}
 }
 
 // answer collects the answer to a multicast's origin, behind what it delivered.

@@ -57,7 +57,7 @@ const (
 //
 //	parent    links
 //	receives  linkpb.Accepted, linkpb.Close, linkpb.Settled, readDone, ended, lostFrames, acceptLate; any message its codec can encode
-//	sends     linkpb.Opened to upstream; decoded messages to the server; attach and detach to its shard
+//	sends     linkpb.Opened to upstream; decoded messages and linkpb.Closed to the server; attach and detach to its shard
 //	stops     when the peer is gone, on linkpb.Close, when its outbound ended, when nobody serves it
 type link struct {
 	kind     *Kind // fixed at spawn, as all of this block
@@ -176,6 +176,9 @@ func (l *link) onMessage(ctx actor.Context, m proto.Message) {
 }
 
 func (l *link) onStopped(ctx actor.Context) {
+	if l.server != nil {
+		ctx.Send(l.server, &linkpb.Closed{})
+	}
 	l.late.Stop()
 	l.kind.links.Add(-1)
 	l.out.shut(closeGoingAway, "going away") // nothing, if it was shut before

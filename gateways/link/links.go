@@ -25,6 +25,7 @@ type links struct {
 	shards   []*actor.PID
 	upstream *actor.PID
 
+	mold     *tree.Mold    // set by Started
 	next     uint64        // member of the next link
 	open     int           // links that have not terminated
 	draining *linkpb.Drain // set by Drain
@@ -81,6 +82,7 @@ func (l *links) Receive(ctx actor.Context) {
 
 func (l *links) onStarted(ctx actor.Context) {
 	root, self := ctx.ActorSystem().Root, ctx.Self()
+	l.mold = tree.NewMold(ctx.ActorSystem(), tree.Spec{})
 	l.kind.Budget.over = func() { root.Send(self, overBudget{}) }
 }
 
@@ -96,9 +98,7 @@ func (l *links) onAccepted(ctx actor.Context, m *accepted) {
 	out.conn.Release()
 	l.open++
 	shard := l.shards[l.next%uint64(len(l.shards))]
-	tree.Spawn(ctx, "", tree.Spec{New: func() actor.Actor {
-		return &link{kind: l.kind, socket: m.socket, out: out, upstream: l.upstream, shard: shard}
-	}})
+	l.mold.Spawn(ctx, &link{kind: l.kind, socket: m.socket, out: out, upstream: l.upstream, shard: shard})
 }
 
 func (l *links) onTerminated(ctx actor.Context) {

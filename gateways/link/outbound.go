@@ -36,10 +36,10 @@ type Outbound struct {
 	lost     map[string]uint64 // dropped frames to report, by source
 	reported time.Time         // when lost was last told
 
-	due     int64   // owned by the shard: second of its next visit by the wheel
-	pinged  int64   // owned by the shard: second of its last ping
-	gone    bool    // owned by the shard: detached
-	pending []chunk // owned by the shard: this batch's frames
+	due    int64 // owned by the shard: second of its next visit by the wheel
+	pinged int64 // owned by the shard: second of its last ping
+	gone   bool  // owned by the shard: detached
+	place  int   // owned by the shard: 1 + where in work this batch's frames are; 0: none
 }
 
 type outState uint8

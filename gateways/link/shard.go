@@ -48,10 +48,11 @@ type shard struct {
 	links   map[uint64]*Outbound // owned, as all of this block; by member
 	wheel   wheel
 	groups  []group
-	touched []*Outbound
-	join    []byte // scratch for one write
-	arena   []byte // scratch for answers of one batch
-	round   int    // tells ticks of an earlier incarnation
+	work    []parcel // of this batch; the slices in it are used again
+	touched int      // of work, in use
+	join    []byte   // scratch for one write
+	arena   []byte   // scratch for answers of one batch
+	round   int      // tells ticks of an earlier incarnation
 }
 
 // attach and detach tell a shard which links it has.
@@ -89,9 +90,9 @@ func (s *shard) Receive(ctx actor.Context) {
 
 func (s *shard) onStarted(ctx actor.Context) {
 	s.round++
-	s.groups, s.touched = nil, nil // a panic may have left half a batch
+	s.groups, s.work, s.touched = nil, nil, 0 // a panic may have left half a batch
 	for _, o := range s.links {
-		o.pending = nil
+		o.place = 0
 	}
 	tree.After(ctx, time.Second, tick{s.round})
 }
@@ -130,22 +131,13 @@ func (s *shard) onBatch(b *tree.Batch) {
 	for _, l := range b.Messages {
 		s.answer(l.(*messages.Multicast))
 	}
-	for _, o := range s.touched {
-		s.join, _ = o.send(s.join, o.pending...)
-		clear(o.pending)
-		o.pending = o.pending[:0]
-		if cap(o.pending) > keepPending {
-			o.pending = nil
-		}
-	}
+	s.sendAll()
 	for _, l := range b.Messages { // after the writes: a publisher is slowed by what it caused
 		m := l.(*messages.Multicast)
 		if o := s.links[m.Origin]; o != nil && m.Charge > 0 {
 			o.credit.give(m.Charge)
 		}
 	}
-	clear(s.touched)
-	s.touched = s.touched[:0]
 	clear(s.groups)
 	s.groups = s.groups[:0]
 	if cap(s.arena) > keepBuffer {
@@ -155,9 +147,6 @@ func (s *shard) onBatch(b *tree.Batch) {
 		s.join = nil
 	}
 }
-
-// keepPending is how many chunks' room a link keeps between batches.
-const keepPending = 8
 
 // group sorts a batch by members, in order of first appearance.
 func (s *shard) group(b *tree.Batch) {

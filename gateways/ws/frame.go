@@ -1,6 +1,9 @@
 package ws
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // Opcodes and header bits of RFC 6455, 5.2.
 const (
@@ -30,7 +33,7 @@ func (Framing) AppendFrame(dst, payload []byte) []byte {
 // AppendClose implements link.Framing.
 func (Framing) AppendClose(dst []byte, code uint32, reason string) []byte {
 	if len(reason) > maxReason {
-		reason = reason[:maxReason]
+		reason = strings.ToValidUTF8(reason[:maxReason], "") // not half a character at the cut
 	}
 	dst = appendHeader(dst, finBit|opClose, 2+len(reason))
 	return append(binary.BigEndian.AppendUint16(dst, uint16(code)), reason...)

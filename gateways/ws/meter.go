@@ -35,31 +35,37 @@ type meter struct {
 	final     bool     // the frame being skipped ends its message
 	controls  int      // control frames in second
 	second    int64
+	aside     bool // the frame being skipped is a control frame
+	done      int  // messages and control frames that came whole
 }
 
-// feed takes the next bytes of the stream. A violation is final.
-func (m *meter) feed(b []byte) *link.Violation {
-	for len(b) > 0 {
+// feed takes the next bytes of the stream. A violation is final; good is how
+// many of b come before the frame that it is about.
+func (m *meter) feed(b []byte) (good int, v *link.Violation) {
+	for at := 0; at < len(b); {
 		if m.skip > 0 {
-			n := min(m.skip, int64(len(b)))
+			n := min(m.skip, int64(len(b)-at))
 			m.skip -= n
-			b = b[n:]
+			at += int(n)
 			m.endFrame()
 			continue
 		}
-		n := copy(m.head[m.have:m.need()], b)
+		if m.have == 0 {
+			good = at
+		}
+		n := copy(m.head[m.have:m.need()], b[at:])
 		m.have += n
-		b = b[n:]
+		at += n
 		if m.have < m.need() {
 			continue
 		}
 		if v := m.header(); v != nil {
-			return v
+			return good, v
 		}
 		m.have = 0
 		m.endFrame()
 	}
-	return nil
+	return len(b), nil
 }
 
 // need is how long the header is, as far as its bytes tell.
@@ -96,6 +102,9 @@ func (m *meter) header() *link.Violation {
 	if m.head[0]&rsvBits != 0 {
 		return &link.Violation{Code: closeProtocol, Reason: "reserved bits set: no extension was negotiated"}
 	}
+	if opcode == opClose && size == 1 {
+		return &link.Violation{Code: closeProtocol, Reason: "half a close code"} // the library takes it for none
+	}
 	if opcode&controlBit != 0 {
 		return m.control(size)
 	}
@@ -115,7 +124,7 @@ func (m *meter) control(size int64) *link.Violation {
 	if size > maxControl {
 		return &link.Violation{Code: closeProtocol, Reason: "control frame too long"}
 	}
-	m.skip = size
+	m.skip, m.aside = size, true
 	if now := time.Now().Unix(); now != m.second {
 		m.second, m.controls = now, 0
 	}
@@ -125,10 +134,17 @@ func (m *meter) control(size int64) *link.Violation {
 	return nil
 }
 
-// endFrame notes the end of a message when a frame's last byte is through.
+// endFrame notes the end of a message, or of a control frame between or within
+// messages, when a frame's last byte is through.
 func (m *meter) endFrame() {
-	if m.skip == 0 && m.final && m.have == 0 {
+	switch {
+	case m.skip > 0 || m.have > 0:
+	case m.aside:
+		m.aside = false
+		m.done++
+	case m.final:
 		m.fragments, m.size, m.final = 0, 0, false
+		m.done++
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -20,8 +20,9 @@ import (
 type Socket struct {
 	view *view
 	ws   *websocket.Conn
-	kind int // of the message that Next found, and its
-	from io.Reader
+	kind int       // of the message that Next found
+	from io.Reader // of the message that Next found
+	done int       // messages and control frames that were read
 }
 
 // view is the connection as the library sees it: reads are metered, and once
@@ -32,19 +33,14 @@ type view struct {
 	muted    atomic.Bool // set by Bind
 	out      *link.Outbound
 	meter    meter
-	timed    bool            // a read deadline for the message under way is set
-	broken   *link.Violation // what the meter found
+	timed    bool // a read deadline for the message under way is set
+	timing   int  // meter.done when it was
 
-	burst *[]byte // read ahead in one call; nil: nothing
-	left  []byte  // of burst, not yet handed on
-	full  bool    // the last read filled its buffer: there is more
+	raw   syscall.RawConn // of the socket; nil: TLS, or no socket
+	burst *[]byte         // read ahead by await; nil: nothing
+	left  []byte          // of burst, not yet handed on
+	ended error           // what comes behind left: a broken rule, or the stream's end
 }
-
-// bursts are borrowed while a peer sends more than the library's own buffer
-// holds: fewer system calls for a busy peer, nothing for an idle one.
-var bursts = sync.Pool{New: func() any { b := make([]byte, burstSize); return &b }}
-
-const burstSize = 16 << 10
 
 func (v *view) Write(b []byte) (int, error) {
 	if v.muted.Load() {
@@ -63,64 +59,61 @@ func (v *view) SetWriteDeadline(t time.Time) error {
 
 func (v *view) Read(b []byte) (int, error) {
 	if len(v.left) > 0 {
-		return v.fromBurst(b), nil
-	}
-	if v.full && len(b) < burstSize/2 {
-		v.burst = bursts.Get().(*[]byte)
-		n, err := v.read(*v.burst)
-		v.left = (*v.burst)[:n]
-		if n == 0 {
-			v.endBurst()
-			return 0, err
+		n := copy(b, v.left)
+		if v.left = v.left[n:]; len(v.left) == 0 {
+			bursts.Put(v.burst)
+			v.burst = nil
 		}
-		return v.fromBurst(b), nil // an error comes again with the next read
+		return n, nil
 	}
-	return v.read(b)
-}
-
-func (v *view) fromBurst(b []byte) int {
-	n := copy(b, v.left)
-	if v.left = v.left[n:]; len(v.left) == 0 {
-		v.endBurst()
+	if v.ended != nil {
+		return 0, v.ended
 	}
-	return n
-}
-
-func (v *view) endBurst() {
-	bursts.Put(v.burst)
-	v.burst, v.left = nil, nil
-}
-
-// read makes one call to the connection, and meters what came.
-func (v *view) read(b []byte) (int, error) {
 	n, err := v.Conn.Read(b)
-	v.full = n == len(b)
 	if n == 0 {
 		return 0, err
 	}
+	if n = v.came(b[:n]); n == 0 {
+		return 0, v.ended
+	}
+	return n, err
+}
+
+// came meters bytes from the peer, and returns how many may be handed on: those
+// before a frame that breaks the rules.
+func (v *view) came(b []byte) int {
 	if v.out != nil {
 		v.out.Seen()
 	}
-	if bad := v.meter.feed(b[:n]); bad != nil {
-		v.broken = bad
-		return 0, bad
+	good, bad := v.meter.feed(b)
+	if bad != nil {
+		v.ended = bad
+		return good
 	}
-	if within := v.meter.within(); within != v.timed {
-		v.timed = within
-		deadline := time.Time{}
-		if within {
-			deadline = time.Now().Add(maxMessageTime)
-		}
-		_ = v.base.SetReadDeadline(deadline)
+	switch within := v.meter.within(); {
+	case within && (!v.timed || v.timing != v.meter.done): // each message has its own time
+		v.timed, v.timing = true, v.meter.done
+		_ = v.base.SetReadDeadline(time.Now().Add(maxMessageTime))
+	case !within && v.timed:
+		v.timed = false
+		_ = v.base.SetReadDeadline(time.Time{})
 	}
-	return n, err
+	return good
+}
+
+// renew gives the message under way its full time from now on: what came of it
+// while nobody wanted to read says nothing about its sender.
+func (v *view) renew() {
+	if v.timed {
+		_ = v.base.SetReadDeadline(time.Now().Add(maxMessageTime))
+	}
 }
 
 func newSocket(c net.Conn, limit int64) (*view, error) {
 	v := &view{Conn: c, meter: meter{limit: limit}}
 	switch t := c.(type) {
 	case *link.Conn:
-		v.base = t
+		v.base, v.raw = t, t.Raw()
 	case *tls.Conn:
 		base, ok := t.NetConn().(*link.Conn)
 		if !ok {
@@ -138,10 +131,14 @@ func (s *Socket) Bind(o *link.Outbound) {
 	s.view.out = o
 	s.view.muted.Store(true)
 	s.ws.SetPingHandler(func(data string) error {
+		s.done++
 		o.Pong([]byte(data))
 		return nil
 	})
-	s.ws.SetPongHandler(func(string) error { return nil })
+	s.ws.SetPongHandler(func(string) error {
+		s.done++
+		return nil
+	})
 	s.ws.SetCloseHandler(func(int, string) error { return nil })
 }
 
@@ -153,6 +150,10 @@ func (s *Socket) Writer() net.Conn { return s.view.Conn }
 
 // Next implements link.Socket.
 func (s *Socket) Next() (err error) {
+	s.view.renew()
+	if s.done == s.view.meter.done { // the library has read all that came
+		s.view.await()
+	}
 	if s.kind, s.from, err = s.ws.NextReader(); err != nil {
 		return s.why(err)
 	}
@@ -162,31 +163,56 @@ func (s *Socket) Next() (err error) {
 // Read implements link.Socket.
 func (s *Socket) Read(buf []byte) (frame []byte, binary bool, err error) {
 	frame = buf
+	text, checked := s.kind == websocket.TextMessage, len(buf)
 	for {
 		if len(frame) == cap(frame) {
 			frame = append(frame, 0)[:len(frame)]
 		}
 		n, err := s.from.Read(frame[len(frame):cap(frame)])
 		frame = frame[:len(frame)+n]
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
+		end := errors.Is(err, io.EOF)
+		if err != nil && !end {
 			return nil, false, s.why(err)
 		}
+		if text {
+			checked += wholeText(frame[checked:])
+			if rest := frame[checked:]; len(rest) > 0 && (end || utf8.FullRune(rest)) {
+				return nil, false, &link.Violation{Code: closeUTF8, Reason: "text is not UTF-8"}
+			}
+		}
+		if end {
+			s.done++
+			return frame, !text, nil
+		}
 	}
-	if s.kind == websocket.TextMessage && !utf8.Valid(frame) {
-		return nil, false, &link.Violation{Code: closeUTF8, Reason: "text is not UTF-8"}
+}
+
+// wholeText is how many bytes of b are whole characters. What is left is either
+// the start of one or no UTF-8.
+func wholeText(b []byte) int {
+	if utf8.Valid(b) {
+		return len(b)
 	}
-	return frame, s.kind == websocket.BinaryMessage, nil
+	n := 0
+	for n < len(b) {
+		r, size := utf8.DecodeRune(b[n:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		n += size
+	}
+	return n
 }
 
 // why turns an error of the library into what the link does about it.
 func (s *Socket) why(err error) error {
-	var ce *websocket.CloseError
+	var (
+		ce *websocket.CloseError
+		v  *link.Violation
+	)
 	switch {
-	case s.view.broken != nil:
-		return s.view.broken
+	case errors.As(err, &v):
+		return v
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.view.timed:
 		return &link.Violation{Code: closePolicy, Reason: "message took too long"}
 	case errors.Is(err, websocket.ErrReadLimit):

@@ -10,10 +10,13 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// readBuffer is the library's buffer for one connection, in bytes: it holds
-// headers and small frames; larger payloads are read past it, and bursts ahead
-// of it (view.Read).
-const readBuffer = 512
+// readBuffer is the library's buffer for one connection, in bytes: room for the
+// longest header and control frame. Bursts are read ahead of it (view.await),
+// large payloads past it.
+const readBuffer = 128
+
+// handshakeBuffer holds the answer to a handshake, in bytes.
+const handshakeBuffer = 1 << 10
 
 // writeBuffers are only used for the handshake's answer.
 var writeBuffers = &sync.Pool{}
@@ -29,7 +32,7 @@ type Upgrader struct {
 func (u Upgrader) Upgrade(w http.ResponseWriter, r *http.Request) (*Socket, error) {
 	up := websocket.Upgrader{
 		ReadBufferSize:  readBuffer,
-		WriteBufferSize: readBuffer,
+		WriteBufferSize: handshakeBuffer,
 		WriteBufferPool: writeBuffers,
 		CheckOrigin:     func(*http.Request) bool { return true },
 	}

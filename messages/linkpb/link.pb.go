@@ -122,6 +122,44 @@ func (*Accepted) Descriptor() ([]byte, []int) {
 	return file_link_link_proto_rawDescGZIP(), []int{1}
 }
 
+// Closed tells the server actor that its link is gone. It is the last message
+// of a link, whatever ended it.
+type Closed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Closed) Reset() {
+	*x = Closed{}
+	mi := &file_link_link_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Closed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Closed) ProtoMessage() {}
+
+func (x *Closed) ProtoReflect() protoreflect.Message {
+	mi := &file_link_link_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Closed.ProtoReflect.Descriptor instead.
+func (*Closed) Descriptor() ([]byte, []int) {
+	return file_link_link_proto_rawDescGZIP(), []int{2}
+}
+
 // Malformed reports a frame the codec refused. The link stays open; the
 // receiver decides whether to answer or to close.
 type Malformed struct {
@@ -135,7 +173,7 @@ type Malformed struct {
 
 func (x *Malformed) Reset() {
 	*x = Malformed{}
-	mi := &file_link_link_proto_msgTypes[2]
+	mi := &file_link_link_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -147,7 +185,7 @@ func (x *Malformed) String() string {
 func (*Malformed) ProtoMessage() {}
 
 func (x *Malformed) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[2]
+	mi := &file_link_link_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -160,7 +198,7 @@ func (x *Malformed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Malformed.ProtoReflect.Descriptor instead.
 func (*Malformed) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{2}
+	return file_link_link_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Malformed) GetReason() string {
@@ -195,7 +233,7 @@ type Settled struct {
 
 func (x *Settled) Reset() {
 	*x = Settled{}
-	mi := &file_link_link_proto_msgTypes[3]
+	mi := &file_link_link_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -207,7 +245,7 @@ func (x *Settled) String() string {
 func (*Settled) ProtoMessage() {}
 
 func (x *Settled) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[3]
+	mi := &file_link_link_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -220,7 +258,7 @@ func (x *Settled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settled.ProtoReflect.Descriptor instead.
 func (*Settled) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{3}
+	return file_link_link_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Settled) GetCharge() uint32 {
@@ -248,7 +286,7 @@ type Dropped struct {
 
 func (x *Dropped) Reset() {
 	*x = Dropped{}
-	mi := &file_link_link_proto_msgTypes[4]
+	mi := &file_link_link_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -260,7 +298,7 @@ func (x *Dropped) String() string {
 func (*Dropped) ProtoMessage() {}
 
 func (x *Dropped) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[4]
+	mi := &file_link_link_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -273,7 +311,7 @@ func (x *Dropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dropped.ProtoReflect.Descriptor instead.
 func (*Dropped) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{4}
+	return file_link_link_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Dropped) GetSource() string {
@@ -301,7 +339,7 @@ type Close struct {
 
 func (x *Close) Reset() {
 	*x = Close{}
-	mi := &file_link_link_proto_msgTypes[5]
+	mi := &file_link_link_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -313,7 +351,7 @@ func (x *Close) String() string {
 func (*Close) ProtoMessage() {}
 
 func (x *Close) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[5]
+	mi := &file_link_link_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -326,7 +364,7 @@ func (x *Close) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Close.ProtoReflect.Descriptor instead.
 func (*Close) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{5}
+	return file_link_link_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Close) GetCode() uint32 {
@@ -355,7 +393,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_link_link_proto_msgTypes[6]
+	mi := &file_link_link_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -367,7 +405,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[6]
+	mi := &file_link_link_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -380,7 +418,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{6}
+	return file_link_link_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Drain) GetCode() uint32 {
@@ -406,7 +444,7 @@ type Drained struct {
 
 func (x *Drained) Reset() {
 	*x = Drained{}
-	mi := &file_link_link_proto_msgTypes[7]
+	mi := &file_link_link_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +456,7 @@ func (x *Drained) String() string {
 func (*Drained) ProtoMessage() {}
 
 func (x *Drained) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[7]
+	mi := &file_link_link_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +469,7 @@ func (x *Drained) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drained.ProtoReflect.Descriptor instead.
 func (*Drained) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{7}
+	return file_link_link_proto_rawDescGZIP(), []int{8}
 }
 
 var File_link_link_proto protoreflect.FileDescriptor
@@ -444,7 +482,8 @@ const file_link_link_proto_rawDesc = "" +
 	"\x06remote\x18\x02 \x01(\tR\x06remote\x12\x16\n" +
 	"\x06member\x18\x03 \x01(\x04R\x06member\"\n" +
 	"\n" +
-	"\bAccepted\"Q\n" +
+	"\bAccepted\"\b\n" +
+	"\x06Closed\"Q\n" +
 	"\tMalformed\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x16\n" +
@@ -475,16 +514,17 @@ func file_link_link_proto_rawDescGZIP() []byte {
 	return file_link_link_proto_rawDescData
 }
 
-var file_link_link_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_link_link_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_link_link_proto_goTypes = []any{
 	(*Opened)(nil),    // 0: link.Opened
 	(*Accepted)(nil),  // 1: link.Accepted
-	(*Malformed)(nil), // 2: link.Malformed
-	(*Settled)(nil),   // 3: link.Settled
-	(*Dropped)(nil),   // 4: link.Dropped
-	(*Close)(nil),     // 5: link.Close
-	(*Drain)(nil),     // 6: link.Drain
-	(*Drained)(nil),   // 7: link.Drained
+	(*Closed)(nil),    // 2: link.Closed
+	(*Malformed)(nil), // 3: link.Malformed
+	(*Settled)(nil),   // 4: link.Settled
+	(*Dropped)(nil),   // 5: link.Dropped
+	(*Close)(nil),     // 6: link.Close
+	(*Drain)(nil),     // 7: link.Drain
+	(*Drained)(nil),   // 8: link.Drained
 }
 var file_link_link_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -505,7 +545,7 @@ func file_link_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_link_link_proto_rawDesc), len(file_link_link_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

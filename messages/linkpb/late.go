@@ -1,0 +1,16 @@
+package linkpb
+
+// Either side of a link may be gone when the other still speaks: these messages
+// are no news to anybody then.
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
+func (*Closed) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
+func (*Close) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
+func (*Settled) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
+func (*Malformed) IgnoreDeadLetterLogging() {}
