@@ -26,23 +26,40 @@ type client struct {
 	channels *actor.PID
 	vault    *actor.PID
 
-	link     *actor.PID     // nil: gone
-	subs     []subscription // owned, as all that follows
-	hashing  []string       // names whose passwords wait for the vault, one at a time
-	wrong    tally
-	errors   tally
-	busies   tally
-	busyWait *tree.Timer
+	link    *actor.PID     // nil: gone
+	subs    []subscription // owned, as all that follows
+	trouble *trouble       // nil: it never had any
 }
 
 // subscription is one channel of a client.
 type subscription struct {
 	name    string
 	channel *actor.PID // nil: being subscribed
+	asked   *asked     // nil: done
 	lossy   bool
-	asked   *relaypb.Subscribe // while being subscribed
-	hash    []byte             // of asked's password, once known
-	waiting []proto.Message    // commands for this channel that came meanwhile
+}
+
+// asked is a subscribe that is under way.
+type asked struct {
+	m       *relaypb.Subscribe
+	hash    []byte          // of m's password, once known
+	waiting []proto.Message // commands for this channel that came meanwhile
+}
+
+// trouble is what only some clients need.
+type trouble struct {
+	hashing  []string // names whose passwords wait for the vault, one at a time
+	wrong    tally
+	errors   tally
+	busies   tally
+	busyWait *tree.Timer
+}
+
+func (c *client) troubled() *trouble {
+	if c.trouble == nil {
+		c.trouble = &trouble{}
+	}
+	return c.trouble
 }
 
 // busyOver says that busyPause is over.
@@ -87,7 +104,9 @@ func (c *client) Receive(ctx actor.Context) {
 // onStopping tells the peer when this actor ends first: it failed, or the node
 // shuts down.
 func (c *client) onStopping(ctx actor.Context) {
-	c.busyWait.Stop()
+	if c.trouble != nil {
+		c.trouble.busyWait.Stop()
+	}
 	if c.link != nil {
 		ctx.Send(c.link, &linkpb.Close{Code: closeInternal, Reason: "internal error"})
 	}
@@ -149,7 +168,7 @@ func (c *client) onSend(ctx actor.Context, m *relaypb.Send) {
 	case s == nil:
 		c.fail(ctx, reasonUnknown, m.GetNonce(), m.GetCharge())
 	case s.channel == nil:
-		s.waiting = append(s.waiting, m)
+		s.asked.waiting = append(s.asked.waiting, m)
 	default:
 		ctx.Send(s.channel, &publish{
 			message: m.GetMessage(), nonce: m.GetNonce(), silent: m.GetSilent(), charge: m.GetCharge(), member: c.member, link: c.link,
@@ -163,7 +182,7 @@ func (c *client) onUnsubscribe(ctx actor.Context, m *relaypb.Unsubscribe) {
 	case s == nil:
 		c.fail(ctx, reasonUnknown, m.GetNonce(), 1)
 	case s.channel == nil:
-		s.waiting = append(s.waiting, m)
+		s.asked.waiting = append(s.asked.waiting, m)
 	default:
 		ctx.Send(s.channel, &leave{member: c.member, lossy: s.lossy, answer: true, nonce: m.GetNonce()})
 		c.drop(m.GetChannel())
@@ -184,7 +203,7 @@ func (c *client) onList(ctx actor.Context, m *relaypb.List) {
 // onMalformed answers what was no command. Many of them end the connection.
 func (c *client) onMalformed(ctx actor.Context, m *linkpb.Malformed) {
 	ctx.Send(c.link, &relaypb.Error{Reason: m.GetReason(), Nonce: m.GetNonce(), Charge: m.GetCharge()})
-	if c.errors.add(time.Now()) >= errorsAllowed {
+	if c.troubled().errors.add(time.Now()) >= errorsAllowed {
 		ctx.Send(c.link, &linkpb.Close{Code: closePolicy, Reason: "too many errors"})
 	}
 }
@@ -203,7 +222,7 @@ func (c *client) onLost(ctx actor.Context, m *lost) {
 	switch {
 	case s == nil || c.link == nil && s.channel != nil:
 	case s.channel == nil: // asked, and perhaps never answered
-		if !slices.Contains(c.hashing, m.name) {
+		if !slices.Contains(c.troubled().hashing, m.name) {
 			c.ask(ctx, s)
 		}
 	case s.channel.Equal(m.channel):

@@ -20,21 +20,21 @@ func (c *client) onSubscribe(ctx actor.Context, m *relaypb.Subscribe) {
 	s := c.find(m.GetChannel())
 	switch {
 	case s != nil && s.channel == nil:
-		s.waiting = append(s.waiting, m)
+		s.asked.waiting = append(s.asked.waiting, m)
 	case s != nil: // twice is fine, and delivered once
 		ctx.Send(c.link, &relaypb.Answer{Ok: true, Nonce: m.GetNonce(), Charge: 1})
 	case len(c.subs) >= c.limits.ChannelsPerClient:
 		c.fail(ctx, reasonLimit, m.GetNonce(), 1)
 	default:
-		c.subs = append(c.subs, subscription{name: m.GetChannel(), lossy: m.GetLossy(), asked: m})
+		c.subs = append(c.subs, subscription{name: m.GetChannel(), lossy: m.GetLossy(), asked: &asked{m: m}})
 		c.ask(ctx, &c.subs[len(c.subs)-1])
 	}
 }
 
 func (c *client) ask(ctx actor.Context, s *subscription) {
 	ctx.Send(c.channels, &subscribe{
-		name: s.name, hasPassword: s.asked.GetHasPassword(), hash: s.hash, lossy: s.lossy,
-		member: c.member, client: ctx.Self(), nonce: s.asked.GetNonce(),
+		name: s.name, hasPassword: s.asked.m.GetHasPassword(), hash: s.asked.hash, lossy: s.lossy,
+		member: c.member, client: ctx.Self(), nonce: s.asked.m.GetNonce(),
 	})
 }
 
@@ -44,11 +44,11 @@ func (c *client) onJoined(ctx actor.Context, m *joined) {
 		return
 	}
 	s.channel = m.channel
-	if s.hash != nil {
-		ctx.Send(c.vault, &vaultpb.Remember{Channel: s.name, Password: s.asked.GetPassword(), Hash: s.hash})
+	if s.asked.hash != nil {
+		ctx.Send(c.vault, &vaultpb.Remember{Channel: s.name, Password: s.asked.m.GetPassword(), Hash: s.asked.hash})
 	}
-	waiting := s.waiting
-	s.asked, s.hash, s.waiting = nil, nil, nil
+	waiting := s.asked.waiting
+	s.asked = nil
 	if c.link == nil {
 		ctx.Send(m.channel, &leave{member: c.member, lossy: s.lossy})
 		c.drop(m.name)
@@ -64,17 +64,17 @@ func (c *client) onRefused(ctx actor.Context, m *refused) {
 	if s == nil || s.channel != nil {
 		return
 	}
-	asked, waiting := s.asked, s.waiting
+	asked := s.asked
 	c.drop(m.name)
 	if c.link == nil {
 		c.stopWhenDone(ctx)
 		return
 	}
-	c.fail(ctx, m.reason, asked.GetNonce(), 1)
-	if m.reason == reasonPassword && c.wrong.add(time.Now()) >= wrongAllowed {
+	c.fail(ctx, m.reason, asked.m.GetNonce(), 1)
+	if m.reason == reasonPassword && c.troubled().wrong.add(time.Now()) >= wrongAllowed {
 		ctx.Send(c.link, &linkpb.Close{Code: closePolicy, Reason: "too many wrong passwords"})
 	}
-	c.replay(ctx, waiting)
+	c.replay(ctx, asked.waiting)
 }
 
 // replay takes up the commands that waited for a subscribe to end.
@@ -92,44 +92,46 @@ func (c *client) replay(ctx actor.Context, waiting []proto.Message) {
 }
 
 func (c *client) onNeedHash(ctx actor.Context, m *needHash) {
-	c.hashing = append(c.hashing, m.name)
-	if len(c.hashing) == 1 {
+	t := c.troubled()
+	t.hashing = append(t.hashing, m.name)
+	if len(t.hashing) == 1 {
 		c.hash(ctx)
 	}
 }
 
 // hash asks the vault for the first of hashing.
 func (c *client) hash(ctx actor.Context) {
-	s := c.find(c.hashing[0])
-	ctx.Request(c.vault, &vaultpb.HashRequest{Channel: s.name, Password: s.asked.GetPassword()})
+	s := c.find(c.trouble.hashing[0])
+	ctx.Request(c.vault, &vaultpb.HashRequest{Channel: s.name, Password: s.asked.m.GetPassword()})
 }
 
 func (c *client) onHashResponse(ctx actor.Context, m *vaultpb.HashResponse) {
 	if m.GetBusy() {
 		tree.Of(ctx.ActorSystem()).Drop(tree.PasswordBusy, 1)
-		c.busyWait = tree.After(ctx, busyPause, busyOver{})
+		c.trouble.busyWait = tree.After(ctx, busyPause, busyOver{})
 		return
 	}
-	s := c.find(c.hashing[0])
-	s.hash = m.GetHash()
+	s := c.find(c.trouble.hashing[0])
+	s.asked.hash = m.GetHash()
 	c.ask(ctx, s)
 	c.nextHash(ctx)
 }
 
 // onBusyOver answers "busy", late on purpose.
 func (c *client) onBusyOver(ctx actor.Context) {
-	name := c.hashing[0]
+	name := c.trouble.hashing[0]
 	c.nextHash(ctx)
 	c.onRefused(ctx, &refused{name: name, reason: reasonBusy})
-	if c.link != nil && c.busies.add(time.Now()) >= busyAllowed {
+	if c.link != nil && c.trouble.busies.add(time.Now()) >= busyAllowed {
 		ctx.Send(c.link, &linkpb.Close{Code: closePolicy, Reason: "too many passwords"})
 	}
 }
 
 func (c *client) nextHash(ctx actor.Context) {
-	if c.hashing = c.hashing[1:]; len(c.hashing) > 0 {
+	t := c.trouble
+	if t.hashing = t.hashing[1:]; len(t.hashing) > 0 {
 		c.hash(ctx)
 	} else {
-		c.hashing = nil
+		t.hashing = nil
 	}
 }

@@ -28,10 +28,10 @@ type entry struct {
 	size int
 }
 
-// Idle mailboxes keep the memory of short queues, in messages. A shard's is long
-// whenever it has work, and there are few of them.
+// How many messages' room an idle mailbox keeps: those of a Mold none, because
+// they are many and mostly idle; a shard's queue is long whenever it has work.
 const (
-	keepQueue   = 8
+	keepQueue   = 64
 	keepBatched = 1024
 )
 
@@ -63,6 +63,7 @@ type mailbox struct {
 	sys   []any   // system messages, oldest first
 
 	suspended bool    // owned by the running goroutine, as all that follows
+	ending    bool    // Stop has come
 	at        int     // first of taken that is not handled
 	taken     []entry // what this wake-up took
 	current   any     // what the actor is handling, for the report of its panic
@@ -175,14 +176,10 @@ func (m *mailbox) run() (yield bool) {
 	}()
 	for n := m.disp.Throughput(); n > 0; n-- {
 		for m.nextSystem() {
-			switch m.current.(type) {
-			case *actor.SuspendMailbox:
-				m.suspended = true
-			case *actor.ResumeMailbox:
-				m.suspended = false
-			default:
-				m.invoker.InvokeSystemMessage(m.current)
-			}
+			m.handleSystem()
+		}
+		if m.suspended && m.ending {
+			m.discard()
 		}
 		if m.suspended || !m.take() {
 			return false
@@ -204,6 +201,37 @@ func (m *mailbox) nextSystem() bool {
 		m.sys = nil
 	}
 	return true
+}
+
+// handleSystem handles current. A restart that comes behind a stop is too late:
+// the library would bring the actor back to life, unknown to its parent.
+func (m *mailbox) handleSystem() {
+	switch m.current.(type) {
+	case *actor.SuspendMailbox:
+		m.suspended = true
+		return
+	case *actor.ResumeMailbox:
+		m.suspended = false
+		return
+	case *actor.Stop:
+		m.ending = true
+	case *actor.Restart:
+		if m.ending {
+			return
+		}
+	}
+	m.invoker.InvokeSystemMessage(m.current)
+}
+
+// discard drops what an actor that failed and is being stopped has not handled:
+// nobody will resume it, and its gauge must not stay up.
+func (m *mailbox) discard() {
+	for m.take() {
+		for ; m.at < len(m.taken); m.at++ {
+			m.handled(m.taken[m.at].size)
+			m.taken[m.at] = entry{}
+		}
+	}
 }
 
 // take makes sure that taken has an unhandled entry, if there is one anywhere.

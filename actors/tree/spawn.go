@@ -94,6 +94,7 @@ type Mold struct {
 func NewMold(sys *actor.ActorSystem, s Spec) *Mold {
 	m := &Mold{w: of(sys)}
 	kind := s.mailboxes(m.w)
+	kind.keep = 0
 	m.props = actor.PropsFromProducer(
 		func() actor.Actor { return &guarded{m.next, m.w.log} },
 		actor.WithMailbox(func() actor.Mailbox {

@@ -111,6 +111,9 @@ func (k *Kind) closed(code uint32) {
 	c.Add(1)
 }
 
+// Frames is how many messages were read from peers.
+func (k *Kind) Frames() int64 { return k.frames.Load() }
+
 // Links is how many links are open now.
 func (k *Kind) Links() int64 { return k.links.Load() }
 

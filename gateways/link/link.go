@@ -122,6 +122,7 @@ func (l *link) onStarted(ctx actor.Context) {
 
 func (l *link) onAccepted(ctx actor.Context) {
 	l.late.Stop()
+	l.late = nil
 	if l.server == nil {
 		l.server = ctx.Sender()
 		r := &reader{kind: l.kind, socket: l.socket, out: l.out, root: ctx.ActorSystem().Root, link: ctx.Self(), server: l.server}

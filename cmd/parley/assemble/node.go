@@ -134,6 +134,9 @@ func (n *Node) run(name string, s *http.Server, l net.Listener) {
 	}()
 }
 
+// Frames is how many messages came in from clients.
+func (n *Node) Frames() int64 { return n.kind.Frames() }
+
 // Failed delivers the error of a listener that ended by itself.
 func (n *Node) Failed() <-chan error { return n.failed }
 

@@ -1,0 +1,364 @@
+package tree_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/actors/tree"
+	"parley/testkit"
+)
+
+// puppet runs functions that are sent to it, and hook at every other message.
+type puppet struct{ hook func(ctx actor.Context) }
+
+func (p *puppet) Receive(ctx actor.Context) {
+	if f, ok := ctx.Message().(func(actor.Context)); ok {
+		f(ctx)
+		return
+	}
+	if p.hook != nil {
+		p.hook(ctx)
+	}
+}
+
+// spec makes puppets; hook may be nil.
+func spec(children tree.Policy, hook func(ctx actor.Context)) tree.Spec {
+	return tree.Spec{New: func() actor.Actor { return &puppet{hook} }, Children: children}
+}
+
+func fail(actor.Context) { panic("told to") }
+
+// diary notes what happens to actors, with the time since its start.
+type diary struct {
+	start   time.Time
+	entries []string
+}
+
+func (d *diary) note(what ...any) {
+	d.entries = append(d.entries, fmt.Sprintf("%v %s", time.Since(d.start), fmt.Sprint(what...)))
+}
+
+// hook notes the life of an actor.
+func (d *diary) hook(name string) func(actor.Context) {
+	return func(ctx actor.Context) {
+		switch m := ctx.Message().(type) {
+		case *actor.Started:
+			d.note(name, " started")
+		case *actor.Restarting:
+			d.note(name, " restarting")
+		case *actor.Stopped:
+			d.note(name, " stopped")
+		case *actor.Terminated:
+			d.note(name, " lost ", m.GetWho().GetId())
+		case string:
+			d.note(name, " got ", m)
+		}
+	}
+}
+
+func (d *diary) want(t *testing.T, entries ...string) {
+	t.Helper()
+	if !slices.Equal(d.entries, entries) {
+		t.Errorf("diary\n  %q\nwant\n  %q", d.entries, entries)
+	}
+	d.entries = nil
+}
+
+// family is a parent with a child, under a driver.
+type family struct {
+	*diary
+	t             *testing.T
+	d             *testkit.Driver
+	sys           *actor.ActorSystem
+	parent, child *actor.PID
+}
+
+// newFamily starts one in which n panics will happen.
+func newFamily(t *testing.T, d *testkit.Driver, children tree.Policy, n int, opts ...testkit.SystemOption) *family {
+	f := &family{diary: &diary{start: time.Now()}, t: t, d: d}
+	f.sys = testkit.System(t, append(opts, testkit.Under(d), testkit.ExpectFailures(n))...)
+	f.parent = tree.Spawn(f.sys.Root, "parent", spec(children, f.hook("parent")))
+	f.sys.Root.Send(f.parent, func(ctx actor.Context) {
+		f.child = tree.Spawn(ctx, "child", spec(tree.Stop, f.hook("child")))
+	})
+	d.Settle()
+	f.want(t, "0s parent started", "0s child started")
+	return f
+}
+
+func (f *family) panicAfter(d time.Duration) {
+	f.d.Run(d)
+	f.sys.Root.Send(f.child, fail)
+	f.d.Settle()
+}
+
+func TestStopPolicy(t *testing.T) {
+	testkit.Seeds(t, 3, func(t *testing.T, d *testkit.Driver) {
+		f := newFamily(t, d, tree.Stop, 1)
+		f.sys.Root.Send(f.parent, func(ctx actor.Context) {
+			tree.Spawn(ctx, "sibling", spec(tree.Stop, f.hook("sibling")))
+		})
+		d.Settle()
+		f.panicAfter(time.Second)
+		f.sys.Root.Send(f.sys.NewLocalPID("parent/sibling"), "still there")
+		d.Settle()
+		f.want(t, "0s sibling started", "1s child stopped", "1s parent lost parent/child", "1s sibling got still there")
+		if n := tree.Of(f.sys).Counter("actor_panics_total", "", "", "").Load(); n != 1 {
+			t.Errorf("%d panics counted", n)
+		}
+		testkit.Stop(t, f.sys, f.parent)
+	})
+}
+
+// TestRestartBacksOff fails an actor again as soon as it is back.
+func TestRestartBacksOff(t *testing.T) {
+	testkit.Seeds(t, 3, func(t *testing.T, d *testkit.Driver) {
+		f := newFamily(t, d, tree.Restart, 10)
+		for range 10 {
+			f.sys.Root.Send(f.child, fail)
+		}
+		f.sys.Root.Send(f.child, "kept")
+		d.Run(time.Minute)
+		var want []string
+		at := time.Duration(0)
+		for _, pause := range []int{0, 10, 20, 40, 80, 160, 320, 640, 1000, 1000} { // ms
+			at += time.Duration(pause) * time.Millisecond
+			want = append(want, fmt.Sprint(at, " child restarting"), fmt.Sprint(at, " child started"))
+		}
+		f.want(t, append(want, fmt.Sprint(at, " child got kept"))...)
+		testkit.Stop(t, f.sys, f.parent)
+	})
+}
+
+// TestOldFailuresAreForgiven fails less than 10 times in 10 s, for long.
+func TestOldFailuresAreForgiven(t *testing.T) {
+	testkit.Seeds(t, 1, func(t *testing.T, d *testkit.Driver) {
+		f := newFamily(t, d, tree.Restart, 100)
+		for range 100 {
+			f.panicAfter(2 * time.Second)
+		}
+		d.Run(time.Minute)
+		for _, e := range f.entries {
+			if e[len(e)-len("restarting"):] != "restarting" && e[len(e)-len("child started"):] != "child started" {
+				t.Fatal(e)
+			}
+		}
+		if len(f.entries) != 200 {
+			t.Errorf("%d entries", len(f.entries))
+		}
+		testkit.Stop(t, f.sys, f.parent)
+	})
+}
+
+// TestEscalation has a child that fails too often: its parent is restarted by
+// its own, and makes its children anew.
+func TestEscalation(t *testing.T) {
+	for policy, want := range map[tree.Policy]string{tree.Restart: "parent restarting", tree.Stop: "top lost top/parent"} {
+		testkit.Seeds(t, 3, func(t *testing.T, d *testkit.Driver) {
+			diary := &diary{start: time.Now()}
+			sys := testkit.System(t, testkit.Under(d), testkit.ExpectFailures(11))
+			child := spec(tree.Stop, diary.hook("child"))
+			top := tree.Spawn(sys.Root, "top", spec(policy, diary.hook("top")))
+			sys.Root.Send(top, func(ctx actor.Context) {
+				tree.Spawn(ctx, "parent", spec(tree.Restart, func(ctx actor.Context) {
+					diary.hook("parent")(ctx)
+					if _, ok := ctx.Message().(*actor.Started); ok {
+						tree.Spawn(ctx, "child", child)
+					}
+				}))
+			})
+			d.Settle()
+			for range 11 {
+				sys.Root.Send(sys.NewLocalPID("top/parent/child"), fail)
+			}
+			d.Run(time.Minute)
+			last := diary.entries[len(diary.entries)-1]
+			if policy == tree.Stop {
+				if last != "3.27s "+want {
+					t.Errorf("last entry %q", last)
+				}
+				testkit.Stop(t, sys, top)
+				return
+			}
+			if !slices.Contains(diary.entries, "3.27s "+want) || last != "3.27s child started" {
+				t.Errorf("entries %q", diary.entries)
+			}
+			sys.Root.Send(sys.NewLocalPID("top/parent/child"), "hello")
+			d.Settle()
+			if last := diary.entries[len(diary.entries)-1]; last != "1m0s child got hello" {
+				t.Errorf("last entry %q", last)
+			}
+			testkit.Stop(t, sys, top)
+		})
+	}
+}
+
+func TestFatal(t *testing.T) {
+	testkit.Seeds(t, 3, func(t *testing.T, d *testkit.Driver) {
+		var reasons []any
+		f := newFamily(t, d, tree.Fatal, 11, testkit.OnFatal(func(r any) { reasons = append(reasons, r) }))
+		for range 11 {
+			f.sys.Root.Send(f.child, fail)
+		}
+		d.Run(time.Minute)
+		if len(reasons) != 1 || reasons[0] != "told to" {
+			t.Errorf("reasons %v", reasons)
+		}
+		testkit.Stop(t, f.sys, f.parent)
+	})
+}
+
+// TestRestartOfTheDead has a child that is stopped while it waits for its restart.
+func TestRestartOfTheDead(t *testing.T) {
+	testkit.Seeds(t, 3, func(t *testing.T, d *testkit.Driver) {
+		f := newFamily(t, d, tree.Restart, 3)
+		for range 3 {
+			f.sys.Root.Send(f.child, fail)
+		}
+		d.Run(15 * time.Millisecond) // restarts at 0 and 10 ms, the third is due at 30 ms
+		f.sys.Root.Stop(f.child)
+		d.Run(time.Minute)
+		f.want(t, "0s child restarting", "0s child started", "10ms child restarting", "10ms child started",
+			"15ms child stopped", "15ms parent lost parent/child")
+		testkit.Stop(t, f.sys, f.parent)
+	})
+}
+
+// TestNothingElseIsLost has a panic in the middle of many messages.
+func TestNothingElseIsLost(t *testing.T) {
+	testkit.Seeds(t, 20, func(t *testing.T, d *testkit.Driver) {
+		f := newFamily(t, d, tree.Restart, 2)
+		var want []string
+		for i := range 10 {
+			if i == 3 || i == 6 {
+				f.sys.Root.Send(f.child, fail)
+				want = append(want, "restarting", "started")
+			}
+			f.sys.Root.Send(f.child, fmt.Sprint(i))
+			want = append(want, "got "+fmt.Sprint(i))
+		}
+		d.Run(time.Second)
+		for i, e := range f.entries {
+			if i >= len(want) || len(f.entries) != len(want) || e[len(e)-len(want[i]):] != want[i] {
+				t.Fatalf("diary %q, want %q", f.entries, want)
+			}
+		}
+		testkit.Stop(t, f.sys, f.parent)
+	})
+}
+
+// TestLastWordsMayPanic has panics wherever an actor can have one on its way
+// out: its parent must be able to stop all the same.
+func TestLastWordsMayPanic(t *testing.T) {
+	panicsAt := func(match func(msg any) bool) func(actor.Context) {
+		return func(ctx actor.Context) {
+			if match(ctx.Message()) {
+				panic("told to")
+			}
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		match func(msg any) bool
+	}{
+		{"stopping", func(m any) bool { _, ok := m.(*actor.Stopping); return ok }},
+		{"stopped", func(m any) bool { _, ok := m.(*actor.Stopped); return ok }},
+		{"restarting", func(m any) bool { _, ok := m.(*actor.Restarting); return ok }},
+		{"child's end", func(m any) bool { _, ok := m.(*actor.Terminated); return ok }},
+		{"user message while stopping", func(m any) bool { return m == "late" }},
+	} {
+		for _, policy := range []tree.Policy{tree.Stop, tree.Restart} {
+			t.Run(fmt.Sprint(c.name, policy), func(t *testing.T) {
+				testkit.Seeds(t, 10, func(t *testing.T, d *testkit.Driver) {
+					sys := testkit.System(t, testkit.Under(d), testkit.ExpectFailures(1))
+					parent := tree.Spawn(sys.Root, "parent", spec(policy, nil))
+					var child *actor.PID
+					sys.Root.Send(parent, func(ctx actor.Context) {
+						child = tree.Spawn(ctx, "child", spec(tree.Stop, panicsAt(c.match)))
+						ctx.Send(child, func(ctx actor.Context) { tree.Spawn(ctx, "grandchild", spec(tree.Stop, nil)) })
+					})
+					d.Settle()
+					switch c.name {
+					case "restarting": // what the supervisor does when the child failed
+						sys.Root.Send(parent, func(ctx actor.Context) { ctx.(actor.Supervisor).RestartChildren(child) })
+					case "user message while stopping":
+						sys.Root.Send(child, func(ctx actor.Context) {
+							ctx.Stop(ctx.Self())
+							ctx.Send(ctx.Self(), "late")
+						})
+					}
+					testkit.Stop(t, sys, parent)
+				})
+			})
+		}
+	}
+}
+
+func TestAfter(t *testing.T) {
+	testkit.Seeds(t, 3, func(t *testing.T, d *testkit.Driver) {
+		f := newFamily(t, d, tree.Stop, 0)
+		var stopped *tree.Timer
+		f.sys.Root.Send(f.child, func(ctx actor.Context) {
+			tree.After(ctx, 2*time.Second, "second")
+			tree.After(ctx, time.Second, "first")
+			stopped = tree.After(ctx, 1500*time.Millisecond, "never")
+			stopped.Stop()
+			stopped.Stop()
+			(*tree.Timer)(nil).Stop()
+		})
+		d.Run(time.Minute)
+		f.want(t, "1s child got first", "2s child got second")
+		stopped.Stop()
+		testkit.Stop(t, f.sys, f.parent)
+	})
+}
+
+// late may find its actor gone.
+type late struct{}
+
+func (late) IgnoreDeadLetterLogging() {}
+
+// TestRuntimeDriver is what runs in production, on fake time.
+func TestRuntimeDriver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sys := testkit.System(t)
+		d := &diary{start: time.Now()}
+		pid := tree.Spawn(sys.Root, "", spec(tree.Stop, d.hook("a")))
+		sys.Root.Send(pid, func(ctx actor.Context) {
+			tree.After(ctx, time.Second, "first")
+			tree.After(ctx, 2*time.Second, "never").Stop()
+			tree.After(ctx, time.Hour, late{})
+			root, self := ctx.ActorSystem().Root, ctx.Self()
+			tree.Go(sys, func() {
+				time.Sleep(3 * time.Second) // slow work
+				root.Send(self, "worked")
+			})
+		})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		d.want(t, "0s a started", "1s a got first", "3s a got worked")
+		testkit.Stop(t, sys, pid)
+		time.Sleep(time.Hour)
+	})
+}
+
+func TestNamesAreTakenOnce(t *testing.T) {
+	testkit.Seeds(t, 1, func(t *testing.T, d *testkit.Driver) {
+		sys := testkit.System(t, testkit.Under(d))
+		a := tree.Spawn(sys.Root, "a", spec(tree.Stop, nil))
+		func() {
+			defer func() {
+				if r := recover(); r == nil {
+					t.Error("a name was taken twice")
+				}
+			}()
+			tree.Spawn(sys.Root, "a", spec(tree.Stop, nil))
+		}()
+		testkit.Stop(t, sys, a)
+	})
+}
