@@ -14,6 +14,7 @@ import (
 
 const (
 	defaultWindow = 64 << 10 // bytes a direction holds, as a small kernel buffer
+	chopSpan      = 64 << 10 // bytes of a direction that Chop splits: long frames would take for ever
 	backlog       = 128      // connections a listener holds that nobody accepted
 	firstPort     = 40000    // of dialling sides
 )
@@ -51,7 +52,7 @@ func Latency(d time.Duration) NetworkOption { return func(n *Network) { n.latenc
 func Window(bytes int) NetworkOption { return func(n *Network) { n.window = bytes } }
 
 // Chop makes each Read give 1 to most bytes, drawn from seed; most 1 splits at
-// every byte.
+// every byte. What a direction carries beyond chopSpan is not split.
 func Chop(seed uint64, most int) NetworkOption {
 	return func(n *Network) { n.rng, n.most = rand.New(rand.NewPCG(seed, 0)), most }
 }
@@ -213,7 +214,14 @@ func (n *Network) chopper() func(int) int {
 		return func(there int) int { return there }
 	}
 	rng := rand.New(rand.NewPCG(n.rng.Uint64(), 0)) // its own: no other connection moves its draws
-	return func(there int) int { return min(there, 1+rng.IntN(n.most)) }
+	split := 0
+	return func(there int) int {
+		if split < chopSpan {
+			there = min(there, 1+rng.IntN(n.most))
+			split += there
+		}
+		return there
+	}
 }
 
 // pair is the key of a partition.

@@ -47,7 +47,8 @@ const hearMost = 10 * time.Second
 //	NAME ? FRAME                the same; several such lines of one NAME in a row in any order
 //	NAME = FRAME                the next thing NAME hears is FRAME, byte for byte
 //	NAME ! CODE [REASON]        the next thing NAME hears is the end of its connection;
-//	                            1006 is an end without a close frame, the reason ... is any
+//	                            1006 is an end without a close frame; ... is any other code, or any reason
+//	NAME !! CODE [REASON]       the same, whatever NAME hears before
 //	NAME .                      NAME has heard nothing else
 //	NAME binary HEX             NAME says a binary frame
 //	NAME raw HEX                NAME writes these bytes to the socket
@@ -134,7 +135,7 @@ func (p *play) step(s step) error {
 		return c.SayRaw(s.bytes)
 	case "<", "?", "=":
 		return p.hear(s, c)
-	case "!":
+	case "!", "!!":
 		return p.ends(s, c)
 	case ".":
 		return p.silent(s.name, c)
@@ -267,13 +268,19 @@ func taken(frame string, want []string, exactly bool) ([]string, error) {
 // ends expects the end of a connection.
 func (p *play) ends(s step, c Client) error {
 	code, reason, _ := strings.Cut(s.arg, " ")
+	told := func(h heard) bool {
+		return code == anyValue && h.code > 0 && h.code != CloseAbnormal || code == strconv.Itoa(h.code)
+	}
 	h, err := p.next(s.name, c)
+	for s.verb == "!!" && err == nil && h.code == 0 {
+		h, err = p.next(s.name, c)
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w, want its end: %s", err, s.arg)
 	case h.code == 0:
 		return fmt.Errorf("%s heard\n  %s\nwant its end: %s", s.name, clip(h.frame), s.arg)
-	case strconv.Itoa(h.code) != code || reason != anyValue && reason != h.reason:
+	case !told(h) || reason != anyValue && reason != h.reason:
 		return fmt.Errorf("%s was closed: %d %q, want %s", s.name, h.code, h.reason, s.arg)
 	}
 	return p.hangUp(s.name, c)

@@ -95,5 +95,11 @@ func (*refused) IgnoreDeadLetterLogging() {}
 // IgnoreDeadLetterLogging marks messages that may find a client stopped.
 func (*needHash) IgnoreDeadLetterLogging() {}
 
+// IgnoreDeadLetterLogging marks messages that may find a channel failed.
+func (*publish) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging marks messages that may find a channel failed.
+func (*leave) IgnoreDeadLetterLogging() {}
+
 // IgnoreDeadLetterLogging marks messages that may find a channel stopped.
 func (*count) IgnoreDeadLetterLogging() {}

@@ -36,6 +36,7 @@ type model struct {
 	sys       []any
 	bytes     int // of user, and of what is being handled
 	suspended bool
+	ending    bool // Stop was handled
 	refused   []any
 	wakes     []func() // scheduled and not run
 	batch     int      // messages a wake-up may handle
@@ -92,7 +93,7 @@ func (m *model) postSystem(msg any) {
 	m.box.PostSystemMessage(msg)
 }
 
-// absorb takes the messages for the mailbox itself off the system queue.
+// absorb takes off the system queue what the actor never sees.
 func (m *model) absorb() {
 	for len(m.sys) > 0 {
 		switch m.sys[0].(type) {
@@ -100,6 +101,10 @@ func (m *model) absorb() {
 			m.suspended = true
 		case *actor.ResumeMailbox:
 			m.suspended = false
+		case *actor.Restart:
+			if !m.ending {
+				return
+			}
 		default:
 			return
 		}
@@ -124,7 +129,12 @@ func (m *model) InvokeSystemMessage(msg any) {
 		m.t.Fatalf("system message %v out of order, want %v", msg, m.sys)
 	}
 	m.sys = m.sys[1:]
-	m.handle(msg, msg.(*note))
+	switch msg := msg.(type) {
+	case *actor.Stop:
+		m.ending = true
+	case *note:
+		m.handle(msg, msg)
+	}
 }
 
 // InvokeUserMessage implements actor.MessageInvoker.
@@ -199,17 +209,20 @@ func (m *model) wake() {
 
 // check holds between steps.
 func (m *model) check() {
+	if len(m.wakes) == 0 {
+		m.absorb()
+		if m.ending && m.suspended { // nobody will resume it
+			m.user, m.bytes = nil, 0
+		}
+	}
 	if got := m.gauge.Bytes(); got != int64(m.bytes) {
 		m.t.Fatalf("gauge says %d bytes, %d are queued", got, m.bytes)
 	}
 	if m.expected != nil {
 		m.t.Fatal("a panic was not reported")
 	}
-	if len(m.wakes) == 0 {
-		m.absorb()
-		if len(m.sys) > 0 || len(m.user) > 0 && !m.suspended {
-			m.t.Fatalf("asleep with %v and %v", m.sys, m.user)
-		}
+	if len(m.wakes) == 0 && (len(m.sys) > 0 || len(m.user) > 0 && !m.suspended) {
+		m.t.Fatalf("asleep with %v and %v", m.sys, m.user)
 	}
 }
 
@@ -248,6 +261,12 @@ func TestMailbox(t *testing.T) {
 				m.post(&note{number: number, post: func() { m.post(inner); m.postSystem(&note{number: -number}) }})
 			},
 			"suspend": func(*rapid.T) { m.postSystem(&actor.SuspendMailbox{}) },
+			"stop": func(t *rapid.T) {
+				if rapid.IntRange(0, 19).Draw(t, "now") == 0 {
+					m.postSystem(&actor.Stop{})
+				}
+			},
+			"restart": func(*rapid.T) { m.postSystem(&actor.Restart{}) },
 			"resume":  func(*rapid.T) { m.postSystem(&actor.ResumeMailbox{}) },
 			"wake":    func(*rapid.T) { m.wake() },
 			"":        func(*rapid.T) { m.check() },

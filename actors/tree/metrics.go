@@ -1,10 +1,12 @@
 package tree
 
 import (
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -43,15 +45,17 @@ type Counter struct {
 // Metrics holds a system's counters. Registering takes a lock and happens at
 // start; counting does not.
 type Metrics struct {
+	log    *slog.Logger
 	drops  [dropReasons]*Counter
+	logged [dropReasons]atomic.Int64 // Unix second of the last log line
 	panics *Counter
 
 	mu  sync.Mutex
 	all map[string]*Counter
 }
 
-func newMetrics() *Metrics {
-	m := &Metrics{all: map[string]*Counter{}}
+func newMetrics(log *slog.Logger) *Metrics {
+	m := &Metrics{log: log, all: map[string]*Counter{}}
 	for r := range dropReasons {
 		m.drops[r] = m.counter("drops_total", "Frames or requests dropped, by reason.", "reason", r.String(), false)
 	}
@@ -62,8 +66,14 @@ func newMetrics() *Metrics {
 // Of returns the counters of a system.
 func Of(sys *actor.ActorSystem) *Metrics { return of(sys).metrics }
 
-// Drop counts n dropped things.
-func (m *Metrics) Drop(r DropReason, n int) { m.drops[r].Add(int64(n)) }
+// Drop counts n dropped things, and logs it at most once a second a reason.
+func (m *Metrics) Drop(r DropReason, n int) {
+	total := m.drops[r].Add(int64(n))
+	now, last := time.Now().Unix(), m.logged[r].Load()
+	if n > 0 && now != last && m.logged[r].CompareAndSwap(last, now) {
+		m.log.Info("dropped", slog.String("reason", r.String()), slog.Int("now", n), slog.Int64("total", total))
+	}
+}
 
 // Dropped is how many were dropped for one reason.
 func (m *Metrics) Dropped(r DropReason) int64 { return m.drops[r].Load() }

@@ -41,7 +41,7 @@ func Spawn(ctx actor.SpawnerContext, name string, s Spec) *actor.PID {
 	name, id := naming(ctx, name)
 	kind := s.mailboxes(w)
 	return spawn(ctx, name, actor.PropsFromProducer(
-		func() actor.Actor { return &guarded{s.New(), w.log} },
+		func() actor.Actor { return &guarded{Actor: s.New()} },
 		actor.WithMailbox(func() actor.Mailbox { return newMailbox(id, kind, s.Gauge) }),
 		actor.WithDispatcher(w.driver.Dispatcher(id)),
 		actor.WithSupervisor(strategies(w, s.Children)),
@@ -96,7 +96,7 @@ func NewMold(sys *actor.ActorSystem, s Spec) *Mold {
 	kind := s.mailboxes(m.w)
 	kind.keep = 0
 	m.props = actor.PropsFromProducer(
-		func() actor.Actor { return &guarded{m.next, m.w.log} },
+		func() actor.Actor { return &guarded{Actor: m.next} },
 		actor.WithMailbox(func() actor.Mailbox {
 			b := newMailbox(m.id, kind, nil)
 			b.disp = m.w.driver.Dispatcher(m.id) // its own, where the driver tells them apart
@@ -117,29 +117,35 @@ func (m *Mold) Spawn(ctx actor.Context, a actor.Actor) *actor.PID {
 	return pid
 }
 
-// guarded keeps a panic in the last words of an actor from leaving its parent
-// unstoppable for ever: the library skips the rest of the stop after one.
+// guarded keeps a panic on an actor's way out from leaving its parent
+// unstoppable for ever: the library skips the rest of the stop after one, in
+// whatever message it came. That message is lost, and nothing else.
 type guarded struct {
 	actor.Actor
-	log *slog.Logger
+	ending bool // it is being stopped or restarted
 }
 
 func (g *guarded) Receive(ctx actor.Context) {
 	switch ctx.Message().(type) {
+	case *actor.Stopping, *actor.Restarting:
+		g.ending = true
 	case *actor.Stopped:
 		// The parent's set of children keeps the PID, and by it this, until the
 		// place is needed again.
 		defer func() { g.Actor = nil }()
 	}
-	switch ctx.Message().(type) {
-	case *actor.Stopping, *actor.Stopped, *actor.Restarting:
-		defer func() {
-			if r := recover(); r != nil {
-				of(ctx.ActorSystem()).metrics.Panicked()
-				g.log.Error("actor panicked while stopping", slog.String("actor", ctx.Self().GetId()),
-					slog.Any("reason", r), slog.String("stack", string(debug.Stack())))
-			}
-		}()
+	if g.ending {
+		defer survive(ctx)
 	}
 	g.Actor.Receive(ctx)
+}
+
+// survive ends a panic. It must be deferred itself.
+func survive(ctx actor.Context) {
+	if r := recover(); r != nil {
+		w := of(ctx.ActorSystem())
+		w.metrics.Panicked()
+		w.log.Error("actor panicked while stopping", slog.String("actor", ctx.Self().GetId()),
+			slog.Any("reason", r), slog.String("stack", string(debug.Stack())))
+	}
 }

@@ -229,6 +229,81 @@ func TestRestartOfTheDead(t *testing.T) {
 	})
 }
 
+// TestTheDeadStayDead has a child that is told to stop while its parent decides
+// to restart it.
+func TestTheDeadStayDead(t *testing.T) {
+	testkit.Seeds(t, 10, func(t *testing.T, d *testkit.Driver) {
+		sys := testkit.System(t, testkit.Under(d))
+		parent := tree.Spawn(sys.Root, "parent", spec(tree.Restart, nil))
+		made := 0
+		gauge := &tree.Gauge{}
+		sys.Root.Send(parent, func(ctx actor.Context) {
+			child := tree.Spawn(ctx, "child", tree.Spec{Gauge: gauge, New: func() actor.Actor { made++; return &puppet{} }})
+			ctx.Stop(child)
+			ctx.(actor.Supervisor).RestartChildren(child)
+		})
+		testkit.Stop(t, sys, parent)
+		if made != 1 {
+			t.Errorf("made %d times", made)
+		}
+	})
+}
+
+// load is a message with a weight.
+type load int
+
+func (l load) Bytes() int { return int(l) }
+
+// TestGaugeOfTheFailed has an actor that fails with messages behind it, and is
+// stopped for that.
+func TestGaugeOfTheFailed(t *testing.T) {
+	testkit.Seeds(t, 5, func(t *testing.T, d *testkit.Driver) {
+		sys := testkit.System(t, testkit.Under(d), testkit.ExpectFailures(1))
+		parent := tree.Spawn(sys.Root, "parent", spec(tree.Stop, nil))
+		gauge := &tree.Gauge{}
+		sys.Root.Send(parent, func(ctx actor.Context) {
+			child := tree.Spawn(ctx, "child", tree.Spec{Gauge: gauge, New: func() actor.Actor { return &puppet{} }})
+			ctx.Send(child, fail)
+			for range 10 {
+				ctx.Send(child, load(100))
+			}
+			if gauge.Bytes() != 1000 {
+				t.Errorf("%d bytes queued", gauge.Bytes())
+			}
+		})
+		d.Settle()
+		if gauge.Bytes() != 0 {
+			t.Errorf("%d bytes left in the queue of a stopped actor", gauge.Bytes())
+		}
+		testkit.Stop(t, sys, parent)
+	})
+}
+
+// TestFullMailboxIsCounted leaves refusing to the default.
+func TestFullMailboxIsCounted(t *testing.T) {
+	testkit.Seeds(t, 1, func(t *testing.T, d *testkit.Driver) {
+		sys := testkit.System(t, testkit.Under(d))
+		var got int
+		a := tree.Spawn(sys.Root, "a", tree.Spec{Limit: 250, New: func() actor.Actor {
+			return &puppet{func(ctx actor.Context) {
+				if l, ok := ctx.Message().(load); ok {
+					got += int(l)
+				}
+			}}
+		}})
+		for range 5 {
+			sys.Root.Send(a, load(100))
+		}
+		if n := tree.Of(sys).Dropped(tree.MailboxFull); n != 3 {
+			t.Errorf("%d dropped", n)
+		}
+		testkit.Stop(t, sys, a)
+		if got != 200 {
+			t.Errorf("handled %d bytes", got)
+		}
+	})
+}
+
 // TestNothingElseIsLost has a panic in the middle of many messages.
 func TestNothingElseIsLost(t *testing.T) {
 	testkit.Seeds(t, 20, func(t *testing.T, d *testkit.Driver) {

@@ -49,10 +49,11 @@ func of(sys *actor.ActorSystem) *world { return sys.Extensions.Get(worldID).(*wo
 
 // New makes an actor system that Spawn and After can be used with.
 func New(o Options) *actor.ActorSystem {
-	w := &world{driver: o.Driver, log: o.Log, fatal: o.Fatal, metrics: newMetrics()}
+	w := &world{driver: o.Driver, log: o.Log, fatal: o.Fatal}
 	if w.log == nil {
 		w.log = slog.Default()
 	}
+	w.metrics = newMetrics(w.log)
 	if w.driver == nil {
 		w.driver = runtimeDriver{}
 	}

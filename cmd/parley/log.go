@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
@@ -26,7 +27,7 @@ func newLogger(w io.Writer, c *config.Node) *slog.Logger {
 	}
 	f, isFile := w.(*os.File)
 	color := isFile && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	return slog.New(tint.NewHandler(w, &tint.Options{Level: c.Level(), TimeFormat: time.RFC3339, NoColor: !color, ReplaceAttr: plainAttr}))
+	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: c.Level(), TimeFormat: time.RFC3339, NoColor: !color, ReplaceAttr: plainAttr}))
 }
 
 // plainAttr keeps what strangers wrote from acting on a terminal.
@@ -42,12 +43,20 @@ func plainAttr(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// plain shows s on one line without control characters or changes of writing
-// direction, cut at most bytes.
+// plain is oneLine, cut at most bytes.
 func plain(s string, most int) string {
 	if len(s) > most {
+		for most > 0 && !utf8.RuneStart(s[most]) {
+			most--
+		}
 		s = s[:most] + "…"
 	}
+	return oneLine(s)
+}
+
+// oneLine shows s on one line without control characters or changes of writing
+// direction.
+func oneLine(s string) string {
 	if strings.IndexFunc(s, risky) < 0 {
 		return s
 	}

@@ -3,9 +3,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,18 +23,33 @@ const (
 	exitNothing = 3 // nobody there to talk to
 )
 
-func main() {
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is the whole program: it returns the exit code.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := command()
-	if err := root.Execute(); err != nil {
-		fmt.Fprintf(os.Stderr, "parley: %v\n", err)
-		os.Exit(exitCode(err))
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(context.Background())
+	if err == nil {
+		return 0
 	}
+	if text := err.Error(); text != "" { // blank: all was said on stdout
+		fmt.Fprintf(stderr, "parley: %s\n", text)
+	}
+	return exitCode(err)
 }
 
 func command() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "parley",
-		Short:         "An actor-model message system: relay node, command-line clients, load generator",
+		Use:     "parley",
+		Short:   "An actor-model message system: relay node, command-line clients, load generator",
+		Long:    "An actor-model message system: relay node, command-line clients, load generator.\n\n" + exitCodes,
+		Example: "  parley node\n  parley sub lobby\n  parley pub lobby 'hello, all'\n  parley health",
+		Version: version(),
+
 		SilenceErrors: true, SilenceUsage: true,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -39,14 +57,85 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
 	})
-	root.AddCommand(nodeCommand(), config.Command(), bench.Command())
+	root.AddCommand(nodeCommand(), subCommand(), pubCommand(), healthCommand(), config.Command(), bench.Command(), versionCommand())
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "help" {
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if at, rest, _ := root.Find(args); len(rest) > 0 {
+					return &usageError{unknownVerb(at, rest[0])}
+				}
+				return nil
+			}
+		}
+	}
+	finish(root)
 	return root
+}
+
+// exitCodes stands in the help of the program.
+const exitCodes = "Exit codes: 0 done, 1 refused or failed (the reason, and what to do, on stderr), 2 wrong usage or configuration,\n" +
+	"3 nobody there to talk to. \"parley health\" uses them for how a node is."
+
+// finish gives all verbs what they have in common: wrong arguments are wrong
+// usage, with the nearest verb, and the verbs of libraries get their examples.
+func finish(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			err := check(c, args)
+			if err == nil || exitCode(err) != exitFailed {
+				return err
+			}
+			if c.HasAvailableSubCommands() && len(args) > 0 {
+				return &usageError{unknownVerb(c, args[0])}
+			}
+			if strings.HasPrefix(err.Error(), "unknown command") { // the library takes it for a verb
+				err = fmt.Errorf("%q is too much, it takes no arguments", plain(args[0], maxLogValue))
+			}
+			return &usageError{fmt.Errorf("%s: %w; see %q", c.Name(), err, c.CommandPath()+" --help")}
+		}
+	}
+	if c.HasSubCommands() && !c.Runnable() {
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
+	if c.Example == "" {
+		c.Example = examples[c.CommandPath()]
+	}
+	for _, sub := range c.Commands() {
+		finish(sub)
+	}
+}
+
+// examples are for the commands that come without.
+var examples = map[string]string{
+	"parley help":                  "  parley help sub",
+	"parley bench":                 "  parley bench relay --subscribers 100\n  parley bench limit --join",
+	"parley completion":            "  parley completion bash --help",
+	"parley completion bash":       "  source <(parley completion bash)",
+	"parley completion zsh":        "  source <(parley completion zsh)",
+	"parley completion fish":       "  parley completion fish | source",
+	"parley completion powershell": "  parley completion powershell | Out-String | Invoke-Expression",
+}
+
+// unknownVerb says which verb was meant, or where they are listed.
+func unknownVerb(c *cobra.Command, word string) error {
+	next := fmt.Sprintf("%q lists the verbs", c.CommandPath()+" --help")
+	if c.SuggestionsMinimumDistance == 0 {
+		c.SuggestionsMinimumDistance = 2 // a letter too many and a letter wrong
+	}
+	if near := c.SuggestionsFor(word); len(near) > 0 {
+		next = fmt.Sprintf("did you mean %q?", c.CommandPath()+" "+near[0])
+	}
+	return fmt.Errorf("unknown verb %q; %s", plain(word, maxLogValue), next)
 }
 
 // usageError is wrong usage found outside the options table.
 type usageError struct{ error }
 
 func (e *usageError) ExitCode() int { return exitUsage }
+
+func (e *usageError) Unwrap() error { return e.error }
 
 // nothingError says that nobody answered at an address.
 type nothingError struct{ error }

@@ -51,7 +51,7 @@ func runNode(cmd *cobra.Command) error {
 	for _, w := range values.Warnings() {
 		log.Warn(w)
 	}
-	l, err := listen(&c)
+	l, err := listen(&c, log)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,9 @@ func runNode(cmd *cobra.Command) error {
 	defer signal.Stop(signals)
 
 	fatal := make(chan error, 1)
-	sys := tree.New(tree.Options{Log: log, Fatal: func(reason any) {
+	pool := tree.NewPool()
+	defer pool.Close()
+	sys := tree.New(tree.Options{Log: log, Driver: pool, Fatal: func(reason any) {
 		select {
 		case fatal <- fmt.Errorf("node: a part failed again and again, last: %v", reason):
 		default:
@@ -71,6 +73,9 @@ func runNode(cmd *cobra.Command) error {
 	// Hashing threads have processors of their own in the scheduler, and little
 	// of the machine: one that waits for the kernel must not hold up the relay.
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + c.PasswordWorkers)
+	stop := make(chan struct{})
+	defer close(stop)
+	go hush(n.Frames, stop)
 	if err := ready(cmd.OutOrStdout(), l); err != nil {
 		return err
 	}
@@ -98,8 +103,8 @@ func runNode(cmd *cobra.Command) error {
 	return err
 }
 
-func listen(c *config.Node) (l assemble.Listeners, err error) {
-	if l.TLS, err = serverTLS(c); err != nil {
+func listen(c *config.Node, log *slog.Logger) (l assemble.Listeners, err error) {
+	if l.TLS, err = serverTLS(c, log); err != nil {
 		return l, err
 	}
 	if l.Relay, err = net.Listen("tcp", c.RelayListen()); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync/atomic"
 	"time"
@@ -12,21 +13,23 @@ import (
 // one, whether its files have changed: a renewed certificate is served without
 // a restart. One that cannot be loaded leaves the old one in place.
 type reloader struct {
-	cert, key string
+	cert, key string // fixed, as all of this block
+	log       *slog.Logger
 	current   atomic.Pointer[loaded]
 }
 
 type loaded struct {
 	cert    *tls.Certificate
 	stamp   string // of both files
+	refused string // stamp of files that could not be loaded; they were complained of
 	checked time.Time
 }
 
 // recheck is the pause between two looks at the files.
 const recheck = time.Second
 
-func newReloader(cert, key string) (*reloader, error) {
-	r := &reloader{cert: cert, key: key}
+func newReloader(cert, key string, log *slog.Logger) (*reloader, error) {
+	r := &reloader{cert: cert, key: key, log: log}
 	l, err := r.load()
 	if err != nil {
 		return nil, err
@@ -41,14 +44,14 @@ func (r *reloader) load() (*loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificate %q with key %q: %w", r.cert, r.key, err)
 	}
-	return &loaded{&c, stamp, time.Now()}, nil
+	return &loaded{cert: &c, stamp: stamp, checked: time.Now()}, nil
 }
 
 // stamp tells one state of the files from another.
 func (r *reloader) stamp() (s string) {
 	for _, f := range []string{r.cert, r.key} {
 		if i, err := os.Stat(f); err == nil {
-			s += fmt.Sprintf("%d %d;", i.ModTime().UnixNano(), i.Size())
+			s += fmt.Sprintf("%d %d %o;", i.ModTime().UnixNano(), i.Size(), i.Mode())
 		}
 	}
 	return s
@@ -60,12 +63,26 @@ func (r *reloader) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if now.Sub(old.checked) < recheck {
 		return old.cert, nil
 	}
-	fresh := &loaded{old.cert, old.stamp, now}
-	if r.stamp() != old.stamp {
-		if l, err := r.load(); err == nil {
-			fresh = l
-		}
+	fresh := *old
+	fresh.checked = now
+	if !r.current.CompareAndSwap(old, &fresh) {
+		return old.cert, nil // another connection looks
 	}
-	r.current.CompareAndSwap(old, fresh)
-	return fresh.cert, nil
+	if stamp := r.stamp(); stamp != old.stamp && stamp != old.refused {
+		r.current.Store(r.replace(&fresh, stamp))
+	}
+	return r.current.Load().cert, nil
+}
+
+// replace loads files that have changed.
+func (r *reloader) replace(old *loaded, stamp string) *loaded {
+	l, err := r.load()
+	if err == nil {
+		r.log.Info("certificate replaced", slog.String("file", r.cert), slog.Time("valid_until", l.cert.Leaf.NotAfter))
+		return l
+	}
+	r.log.Error("new certificate not taken, the old one stays; put a pair that fits into relay-tls-certificate and relay-tls-key", slog.Any("error", err))
+	next := *old
+	next.refused = stamp
+	return &next
 }

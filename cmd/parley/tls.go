@@ -3,16 +3,17 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 
 	"parley/cmd/parley/config"
 )
 
 // serverTLS loads the relay's certificate; nil: plain.
-func serverTLS(c *config.Node) (*tls.Config, error) {
+func serverTLS(c *config.Node, log *slog.Logger) (*tls.Config, error) {
 	if c.RelayTLSCertificate == "" {
 		return nil, nil
 	}
-	r, err := newReloader(c.RelayTLSCertificate, c.RelayTLSKey)
+	r, err := newReloader(c.RelayTLSCertificate, c.RelayTLSKey, log)
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}

@@ -135,11 +135,12 @@ func (c *Conn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// waiting reports whether some written bytes are not with the kernel yet.
-func (c *Conn) waiting() (bool, error) {
+// kept is how many written bytes are not with the kernel yet. Nobody may be
+// flushing.
+func (c *Conn) kept() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.rest) > 0 || c.flushing, c.err
+	return len(c.rest)
 }
 
 // flushStep is how many bytes one blocking write takes: a peer that takes

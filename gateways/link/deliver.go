@@ -84,7 +84,7 @@ func (s *shard) toMember(g *group, id, sole uint64, chunks []chunk, direct bool)
 		}
 	}
 	if direct {
-		s.join, _ = o.send(s.join, chunks...)
+		s.join = o.send(s.join, chunks...)
 		return
 	}
 	s.touch(o, chunks...)
@@ -118,6 +118,9 @@ type parcel struct {
 // keepParcels is how many parcels' room a shard keeps between batches.
 const keepParcels = 4096
 
+// keepChunks is how many chunks' room a parcel keeps.
+const keepChunks = 64
+
 // touch adds chunks to a link's parcel.
 func (s *shard) touch(o *Outbound, chunks ...chunk) {
 	if o.place == 0 {
@@ -136,10 +139,12 @@ func (s *shard) touch(o *Outbound, chunks ...chunk) {
 func (s *shard) sendAll() {
 	for i := range s.work[:s.touched] {
 		p := &s.work[i]
-		s.join, _ = p.out.send(s.join, p.chunks...)
+		s.join = p.out.send(s.join, p.chunks...)
 		p.out.place, p.out = 0, nil
 		clear(p.chunks)
-		p.chunks = p.chunks[:0]
+		if p.chunks = p.chunks[:0]; cap(p.chunks) > keepChunks {
+			p.chunks = nil
+		}
 	}
 	s.touched = 0
 	if len(s.work) > keepParcels {
@@ -163,11 +168,13 @@ func (s *shard) answer(m *messages.Multicast) {
 	s.touch(o, chunk{wire: s.arena[mid:], frames: 1, lent: true})
 }
 
-// evict closes a link to make room.
-func (o *Outbound) evict() {
+// evict closes a link to make room, unless it is closing anyway.
+func (o *Outbound) evict() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.state == outOpen {
-		o.closeSlow(tree.OutboundFull, reasonCeiling)
+	if o.state != outOpen {
+		return false
 	}
+	o.closeSlow(tree.OutboundFull, reasonCeiling)
+	return true
 }

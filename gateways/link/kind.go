@@ -1,6 +1,7 @@
 package link
 
 import (
+	"log/slog"
 	"runtime"
 	"strconv"
 	"sync"
@@ -60,7 +61,10 @@ type Kind struct {
 	root    *actor.RootContext
 	driver  func(func()) // runs a goroutine
 	metrics *tree.Metrics
+	log     *slog.Logger
+	start   time.Time
 	clock   atomic.Int64 // coarse seconds since start, kept by the shards' wheel
+	unsaid  atomic.Int64 // links whose last words are not with the kernel yet
 	links   *tree.Counter
 	frames  *tree.Counter // in
 	sent    *tree.Counter // deliveries
@@ -74,8 +78,10 @@ var closeCodes = []uint32{0, 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 101
 // New completes k for a system. It must be called before anything else sees k.
 func New(sys *actor.ActorSystem, k *Kind) *Kind {
 	k.root = sys.Root
+	k.start = time.Now()
 	k.driver = func(f func()) { go f() }
 	k.metrics = tree.Of(sys)
+	k.log = tree.Log(sys)
 	if k.Shards == 0 {
 		k.Shards = max(1, runtime.GOMAXPROCS(0)/2)
 	}
@@ -113,6 +119,9 @@ func (k *Kind) closed(code uint32) {
 
 // Frames is how many messages were read from peers.
 func (k *Kind) Frames() int64 { return k.frames.Load() }
+
+// seconds since start. All shards of a gateway must agree on them.
+func (k *Kind) seconds() int64 { return seconds(time.Since(k.start)) }
 
 // Links is how many links are open now.
 func (k *Kind) Links() int64 { return k.links.Load() }

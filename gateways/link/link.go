@@ -50,6 +50,7 @@ const acceptTimeout = 5 * time.Second
 const (
 	closeGoingAway = 1001
 	closePolicy    = 1008
+	closeInternal  = 1011
 )
 
 // link is the actor that owns one open socket: it asks for a server, starts the

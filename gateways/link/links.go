@@ -68,11 +68,9 @@ func (l *links) Receive(ctx actor.Context) {
 	case *accepted:
 		l.onAccepted(ctx, m)
 	case *actor.Terminated:
-		l.onTerminated(ctx)
+		l.open--
 	case overBudget:
-		for _, s := range l.shards {
-			ctx.Send(s, evict{})
-		}
+		ctx.Send(l.shards[0], evict{rest: l.shards[1:]})
 	case *linkpb.Drain:
 		l.onDrain(ctx, m)
 	case drainNext:
@@ -97,13 +95,9 @@ func (l *links) onAccepted(ctx actor.Context, m *accepted) {
 	m.socket.Bind(out)
 	out.conn.Release()
 	l.open++
+	l.kind.unsaid.Add(1)
 	shard := l.shards[l.next%uint64(len(l.shards))]
 	l.mold.Spawn(ctx, &link{kind: l.kind, socket: m.socket, out: out, upstream: l.upstream, shard: shard})
-}
-
-func (l *links) onTerminated(ctx actor.Context) {
-	l.open--
-	l.drained(ctx)
 }
 
 // onDrain says goodbye to all, a batch at a time: ten thousand clients that
@@ -114,22 +108,20 @@ func (l *links) onDrain(ctx actor.Context, m *linkpb.Drain) {
 	}
 	l.draining, l.asker, l.left = m, ctx.Sender(), ctx.Children()
 	l.onDrainNext(ctx)
-	l.drained(ctx)
 }
 
+// onDrainNext goes on with the next batch, and ends when the last goodbye is
+// with the kernel: what this process still held would die with it.
 func (l *links) onDrainNext(ctx actor.Context) {
 	n := min(drainBatch, len(l.left))
 	for _, pid := range l.left[:n] {
 		ctx.Send(pid, &linkpb.Close{Code: l.draining.GetCode(), Reason: l.draining.GetReason()})
 	}
-	if l.left = l.left[n:]; len(l.left) > 0 {
+	l.left = l.left[n:]
+	switch {
+	case len(l.left) > 0 || l.open > 0 || l.kind.unsaid.Load() > 0:
 		tree.After(ctx, drainPause, drainNext{})
-	}
-}
-
-func (l *links) drained(ctx actor.Context) {
-	if l.draining != nil && l.open == 0 && l.asker != nil {
+	case l.asker != nil:
 		ctx.Send(l.asker, &linkpb.Drained{})
-		l.asker = nil
 	}
 }

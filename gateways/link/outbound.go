@@ -26,10 +26,11 @@ type Outbound struct {
 
 	credit credit       // inbound, here because answers go out here
 	seen   atomic.Int64 // coarse seconds (Kind.clock) when the peer was last heard
-	bytes  atomic.Int64 // queued; written under mu, read by the shard that looks for the largest
+	bytes  atomic.Int64 // queued or in flight while open; written under mu, read by the shards
 
 	mu       sync.Mutex
 	queue    []chunk // behind what conn keeps, oldest first
+	flight   int     // of bytes: handed to conn, and not all with the kernel
 	draining bool    // a goroutine is on it; nobody else may write
 	state    outState
 	until    time.Time         // when closing: the socket closes at the latest
@@ -79,34 +80,41 @@ func (*ended) IgnoreDeadLetterLogging() {}
 // IgnoreDeadLetterLogging marks messages that may find the link stopped.
 func (*lostFrames) IgnoreDeadLetterLogging() {}
 
-// send writes chunks, or queues them behind a backlog. join is scratch space
-// that is returned grown. kept reports whether any wire that was not lent is
-// still referenced.
-func (o *Outbound) send(join []byte, chunks ...chunk) (scratch []byte, kept bool) {
+// send writes chunks, a step at a time, until the kernel takes no more; the
+// others are queued. join is scratch space that is returned grown.
+func (o *Outbound) send(join []byte, chunks ...chunk) []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.state != outOpen {
-		return join, false
-	}
-	if o.draining {
-		for _, c := range chunks {
-			if !o.enqueue(c) {
-				break
+	for len(chunks) > 0 && o.state == outOpen {
+		if o.draining {
+			o.enqueue(chunks[0])
+			chunks = chunks[1:]
+			continue
+		}
+		n := oneWrite(chunks)
+		wire := chunks[0].wire
+		if n > 1 {
+			join = join[:0]
+			for _, c := range chunks[:n] {
+				join = append(join, c.wire...)
 			}
-			kept = kept || !c.lent
+			wire = join
 		}
-		return join, kept
+		o.write(wire)
+		chunks = chunks[n:]
 	}
-	wire := chunks[0].wire
-	if len(chunks) > 1 {
-		join = join[:0]
-		for _, c := range chunks {
-			join = append(join, c.wire...)
-		}
-		wire = join
+	return join
+}
+
+// oneWrite is how many chunks are joined for one write. What the kernel leaves
+// of that is copied and can no longer be dropped, so it has a limit.
+func oneWrite(chunks []chunk) int {
+	size, n := len(chunks[0].wire), 1
+	for n < len(chunks) && size+len(chunks[n].wire) <= drainStep {
+		size += len(chunks[n].wire)
+		n++
 	}
-	o.write(wire)
-	return join, false
+	return n
 }
 
 // write hands bytes to the connection; a goroutine takes over if it keeps some.
@@ -116,24 +124,34 @@ func (o *Outbound) write(wire []byte) {
 		o.fail()
 		return
 	}
-	if waiting, _ := o.conn.waiting(); waiting {
+	if kept := o.conn.kept(); kept > 0 {
+		o.inFlight(kept)
 		o.draining = true
 		o.kind.driver(o.drain)
 	}
 }
 
+// inFlight notes how much the connection keeps.
+func (o *Outbound) inFlight(n int) {
+	o.grow(n - o.flight)
+	o.flight = n
+}
+
+// queued is the backlog behind what is being written.
+func (o *Outbound) queued() int { return int(o.bytes.Load()) - o.flight }
+
 // enqueue takes one chunk into the backlog. A backlog that is already over the
 // limit loses what it may lose, or ends the link.
-func (o *Outbound) enqueue(c chunk) bool {
-	if int(o.bytes.Load()) > o.kind.OutboundLimit {
+func (o *Outbound) enqueue(c chunk) {
+	if o.queued() > o.kind.OutboundLimit {
 		o.dropLossy()
-		if int(o.bytes.Load()) > o.kind.OutboundLimit {
+		if o.queued() > o.kind.OutboundLimit {
 			if c.source != "" {
 				o.lose(c)
-				return true
+				return
 			}
 			o.closeSlow(tree.SlowConsumer, reasonSlow)
-			return false
+			return
 		}
 	}
 	if c.lent {
@@ -141,17 +159,22 @@ func (o *Outbound) enqueue(c chunk) bool {
 	}
 	o.queue = append(o.queue, c)
 	o.grow(len(c.wire))
-	return true
 }
 
+// grow counts bytes. Those of a link that is closing are gone soon, and count
+// no more.
 func (o *Outbound) grow(n int) {
-	o.bytes.Add(int64(n))
-	o.kind.Budget.add(n)
+	if o.state == outOpen {
+		o.bytes.Add(int64(n))
+		o.kind.Budget.add(n)
+	}
 }
 
-// dropLossy drops the oldest chunks that may be dropped until the backlog fits.
+// dropLossy drops the oldest chunks that may be dropped until the backlog is
+// well below its limit: it looks at all of the queue, which must not be needed
+// for each frame.
 func (o *Outbound) dropLossy() {
-	over := int(o.bytes.Load()) - o.kind.OutboundLimit
+	over := o.queued() - o.kind.OutboundLimit/4*3
 	kept := o.queue[:0]
 	freed := 0
 	for _, c := range o.queue {
@@ -180,8 +203,8 @@ func (o *Outbound) clearQueue() (frames int) {
 	for _, c := range o.queue {
 		frames += c.frames
 	}
+	o.grow(-o.queued())
 	o.queue = nil
-	o.grow(-int(o.bytes.Load()))
 	return frames
 }
 
@@ -203,6 +226,7 @@ func (o *Outbound) shut(code uint32, reason string) {
 }
 
 func (o *Outbound) close(code uint32, reason string) {
+	o.grow(-int(o.bytes.Load()))
 	o.state = outClosing
 	o.until = time.Now().Add(closeLinger)
 	o.credit.close()
@@ -212,7 +236,6 @@ func (o *Outbound) close(code uint32, reason string) {
 		frame := o.kind.Framing.AppendClose(nil, code, reason)
 		if o.draining {
 			o.queue = append(o.queue, chunk{wire: frame, frames: 1})
-			o.grow(len(frame))
 			return
 		}
 		o.write(frame)
@@ -225,6 +248,7 @@ func (o *Outbound) close(code uint32, reason string) {
 // finish ends our side; the reader closes the socket when the peer has hung up.
 func (o *Outbound) finish() {
 	o.state = outDead
+	o.kind.unsaid.Add(-1)
 	o.conn.closeWrite()
 	o.conn.hangUp(closeLinger)
 }
@@ -235,8 +259,10 @@ func (o *Outbound) fail() {
 		return
 	}
 	o.kind.metrics.Drop(tree.WriteFailed, o.clearQueue())
+	o.inFlight(0)
 	told := o.state == outClosing
 	o.state = outDead
+	o.kind.unsaid.Add(-1)
 	o.credit.close()
 	o.conn.hangUp(0)
 	if !told {
@@ -282,9 +308,12 @@ func (o *Outbound) next(err error) (wire []byte, more bool) {
 		}
 		o.fail()
 	}
+	if o.state != outDead {
+		o.inFlight(o.conn.kept())
+	}
 	o.report()
 	if o.state == outDead || len(o.queue) == 0 {
-		if waiting, _ := o.conn.waiting(); waiting && o.state != outDead {
+		if o.state != outDead && o.flight > 0 {
 			return nil, true // TLS wrote on its own meanwhile
 		}
 		o.draining = false
@@ -294,22 +323,17 @@ func (o *Outbound) next(err error) (wire []byte, more bool) {
 		}
 		return nil, false
 	}
-	n := 0
-	for size := 0; n < len(o.queue) && (n == 0 || size+len(o.queue[n].wire) <= drainStep); n++ {
-		size += len(o.queue[n].wire)
-	}
+	n := oneWrite(o.queue)
 	wire = o.queue[0].wire
-	size := len(wire)
 	if n > 1 {
 		wire = append([]byte(nil), wire...)
 		for _, c := range o.queue[1:n] {
 			wire = append(wire, c.wire...)
 		}
-		size = len(wire)
 	}
 	clear(o.queue[:n])
 	o.queue = o.queue[n:]
-	o.grow(-size)
+	o.flight += len(wire)
 	return wire, true
 }
 

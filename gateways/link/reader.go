@@ -3,10 +3,15 @@ package link
 import (
 	"context"
 	"io"
+	"log/slog"
+	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"golang.org/x/time/rate"
+
+	"parley/actors/tree"
 )
 
 const (
@@ -31,6 +36,7 @@ type reader struct {
 }
 
 func (r *reader) run() {
+	defer r.rescue()
 	var limiter *rate.Limiter
 	if m := r.kind.MessageRate; m > 0 {
 		limiter = rate.NewLimiter(rate.Limit(m), max(1, int(m)))
@@ -45,6 +51,20 @@ func (r *reader) run() {
 			_ = limiter.Wait(context.Background()) // at most a second, see MessageRate
 		}
 	}
+}
+
+// rescue keeps a frame that makes a decoder panic from ending all others: its
+// own link fails, as an actor would.
+func (r *reader) rescue() {
+	reason := recover()
+	if reason == nil {
+		return
+	}
+	r.kind.metrics.Panicked()
+	tree.Log(r.root.ActorSystem()).Error("actor panicked in its reader", slog.String("actor", r.link.GetId()),
+		slog.Any("reason", reason), slog.String("stack", string(debug.Stack())))
+	r.root.Send(r.link, &readDone{&Violation{Code: closeInternal, Reason: "internal error"}})
+	discard(r.socket)
 }
 
 // one reads a message and hands it on, when there is credit for the next.
@@ -77,6 +97,7 @@ func (r *reader) one() error {
 // unread bytes would reset the connection, and the goodbye be lost. It ends
 // when the peer hangs up or the deadline that hangUp set is over.
 func discard(s Socket) {
+	_ = s.Conn().SetReadDeadline(time.Time{}) // a message's own, which may have ended the reading
 	_, _ = io.Copy(io.Discard, s.Conn())
 	_ = s.Conn().Close()
 }

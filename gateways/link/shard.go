@@ -24,13 +24,15 @@ type Fanout struct {
 func SpawnShards(ctx actor.SpawnerContext, name string, k *Kind) Fanout {
 	var f Fanout
 	for i := range k.Shards {
-		s := &shard{kind: k, first: i == 0, links: map[uint64]*Outbound{}}
+		s := &shard{kind: k, links: map[uint64]*Outbound{}}
 		g := &tree.Gauge{}
 		f.Gauges = append(f.Gauges, g)
-		f.Shards = append(f.Shards, tree.Spawn(ctx, name+"-"+string(rune('a'+i)), tree.Spec{
+		s.self = tree.Spawn(ctx, name+"-"+string(rune('a'+i)), tree.Spec{
 			New:   func() actor.Actor { return s }, // the members outlive a restart
 			Limit: shardLimit, Batch: true, Gauge: g,
-		}))
+			Refused: func(m any) { s.refused(m) },
+		})
+		f.Shards = append(f.Shards, s.self)
 	}
 	return f
 }
@@ -38,12 +40,12 @@ func SpawnShards(ctx actor.SpawnerContext, name string, k *Kind) Fanout {
 // shard fans out to its part of a gateway's links, and keeps their timer wheel.
 //
 //	parent    node
-//	receives  tree.Batch of messages.Multicast, attach, detach, tick, evict
-//	sends     -
+//	receives  tree.Batch of messages.Multicast, attach, detach, tick, evict, settle
+//	sends     evict to the next shard
 //	stops     with the node
 type shard struct {
-	kind  *Kind // fixed at spawn
-	first bool  // keeps the clock
+	kind *Kind // fixed at spawn, as self
+	self *actor.PID
 
 	links   map[uint64]*Outbound // owned, as all of this block; by member
 	wheel   wheel
@@ -60,7 +62,16 @@ type (
 	attach struct{ out *Outbound }
 	detach struct{ out *Outbound }
 	tick   struct{ round int }
-	evict  struct{}
+	// settle gives back the credit of a multicast that the queue refused.
+	settle struct {
+		origin uint64
+		charge uint32
+	}
+	// evict asks all shards in turn what is queued; the last makes room.
+	evict struct {
+		rest   []*actor.PID // shards still to be asked
+		queues []queue
+	}
 )
 
 // IgnoreDeadLetterLogging marks messages that may find the shard stopped.
@@ -83,8 +94,21 @@ func (s *shard) Receive(ctx actor.Context) {
 		m.out.detach()
 	case tick:
 		s.onTick(ctx, m)
+	case settle:
+		if o := s.links[m.origin]; o != nil {
+			o.credit.give(m.charge)
+		}
 	case evict:
-		s.onEvict(ctx)
+		s.onEvict(ctx, m)
+	}
+}
+
+// refused runs on a sender's goroutine when the queue is over its limit. The
+// sender's answer is lost with the message: nothing was promised.
+func (s *shard) refused(msg any) {
+	s.kind.metrics.Drop(tree.MailboxFull, 1)
+	if m, ok := msg.(*messages.Multicast); ok && m.Charge > 0 {
+		s.kind.root.Send(s.self, settle{m.Origin, m.Charge})
 	}
 }
 
@@ -93,6 +117,7 @@ func (s *shard) onStarted(ctx actor.Context) {
 	s.groups, s.work, s.touched = nil, nil, 0 // a panic may have left half a batch
 	for _, o := range s.links {
 		o.place = 0
+		o.credit.reset() // what a lost batch would have given back
 	}
 	tree.After(ctx, time.Second, tick{s.round})
 }
@@ -124,12 +149,17 @@ func keyOf(m *messages.Multicast) key {
 func (s *shard) onBatch(b *tree.Batch) {
 	s.group(b)
 	s.arena = s.arena[:0]
-	direct := len(s.groups) == 1
-	for i := range s.groups {
-		s.deliver(&s.groups[i], direct)
-	}
+	next, direct := 0, len(s.groups) == 1
 	for _, l := range b.Messages {
-		s.answer(l.(*messages.Multicast))
+		m := l.(*messages.Multicast)
+		if next < len(s.groups) && s.groups[next].first == m {
+			if direct {
+				s.sendAll() // earlier answers: "you are subscribed" comes before the first message
+			}
+			s.deliver(&s.groups[next], direct)
+			next++
+		}
+		s.answer(m)
 	}
 	s.sendAll()
 	for _, l := range b.Messages { // after the writes: a publisher is slowed by what it caused
@@ -178,19 +208,19 @@ func (s *shard) group(b *tree.Batch) {
 	}
 }
 
-func (s *shard) onEvict(ctx actor.Context) {
-	for s.kind.Budget.crowded() {
-		var most *Outbound
-		for _, o := range s.links {
-			if n := o.bytes.Load(); n > 0 && (most == nil || n > most.bytes.Load()) {
-				most = o
-			}
+func (s *shard) onEvict(ctx actor.Context, m evict) {
+	for _, o := range s.links {
+		if n := o.bytes.Load(); n > 0 {
+			m.queues = append(m.queues, queue{o, n})
 		}
-		if most == nil {
-			return
-		}
-		tree.Log(ctx.ActorSystem()).Warn("outbound ceiling passed, closing the largest queue",
-			slog.Uint64("member", most.member), slog.Int64("queued", most.bytes.Load()))
-		most.evict()
+	}
+	if len(m.rest) > 0 {
+		ctx.Send(m.rest[0], evict{m.rest[1:], m.queues})
+		return
+	}
+	before := s.kind.Budget.Used()
+	if n := s.kind.Budget.makeRoom(m.queues); n > 0 {
+		tree.Log(ctx.ActorSystem()).Warn("outbound ceiling passed, closed the links with the largest queues",
+			slog.Int("links", n), slog.Int64("queued", before), slog.Int64("left", s.kind.Budget.Used()))
 	}
 }

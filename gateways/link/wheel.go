@@ -46,11 +46,16 @@ func (s *shard) onTick(ctx actor.Context, m tick) {
 		return
 	}
 	tree.After(ctx, time.Second, tick{s.round})
-	s.wheel.now++
-	now := s.wheel.now
-	if s.first {
-		s.kind.clock.Store(now)
+	now := s.kind.seconds()
+	s.kind.clock.Store(now)
+	for s.wheel.now < now { // more than one, if this shard was busy
+		s.wheel.now++
+		s.turn(s.wheel.now)
 	}
+}
+
+// turn visits the links of one second.
+func (s *shard) turn(now int64) {
 	if s.kind.Ping == 0 && s.kind.Dead == 0 {
 		s.wheel.slots[now%wheelSlots] = nil
 		return
@@ -69,8 +74,13 @@ func (s *shard) onTick(ctx actor.Context, m tick) {
 	}
 }
 
-// visit pings a link, or ends one that was silent for too long.
+// visit pings a link, or ends one that was silent for too long. One with a
+// backlog is not asked for signs of life: the write time-out watches it.
 func (s *shard) visit(o *Outbound, now int64) {
+	behind := o.bytes.Load() > 0
+	if behind {
+		o.Seen()
+	}
 	ping, dead := seconds(s.kind.Ping), seconds(s.kind.Dead)
 	silent := now - o.seen.Load()
 	if dead > 0 && silent >= dead {
@@ -82,7 +92,9 @@ func (s *shard) visit(o *Outbound, now int64) {
 	if ping > 0 {
 		if now-o.pinged >= ping {
 			o.pinged = now
-			o.ping()
+			if !behind {
+				o.send(nil, chunk{wire: s.kind.Framing.AppendPing(nil), frames: 1})
+			}
 		}
 		next = min(next, o.pinged+ping)
 	}
@@ -90,13 +102,6 @@ func (s *shard) visit(o *Outbound, now int64) {
 		next = min(next, o.seen.Load()+dead)
 	}
 	s.wheel.add(o, max(next, now+1))
-}
-
-// ping asks for a sign of life, unless a backlog shows that the peer is behind.
-func (o *Outbound) ping() {
-	if o.bytes.Load() == 0 {
-		o.send(nil, chunk{wire: o.kind.Framing.AppendPing(nil), frames: 1})
-	}
 }
 
 // Seen notes that something came from the peer.

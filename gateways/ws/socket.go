@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -213,7 +212,7 @@ func (s *Socket) why(err error) error {
 	switch {
 	case errors.As(err, &v):
 		return v
-	case errors.Is(err, os.ErrDeadlineExceeded) && s.view.timed:
+	case isTimeout(err) && s.view.timed:
 		return &link.Violation{Code: closePolicy, Reason: "message took too long"}
 	case errors.Is(err, websocket.ErrReadLimit):
 		return &link.Violation{Code: closeTooBig, Reason: "message too big"}
@@ -234,6 +233,12 @@ func closed(ce *websocket.CloseError) error {
 		return &link.Hangup{Code: websocket.CloseNormalClosure}
 	}
 	return &link.Hangup{Code: uint32(ce.Code)}
+}
+
+// isTimeout asks the error itself: the library hides what it wraps.
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
 }
 
 func isNetwork(err error) bool {

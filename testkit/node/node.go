@@ -71,6 +71,11 @@ func (n *Node) Start() {
 	n.Sys = testkit.System(n.t, n.opts...)
 	relay, metrics := n.listen(n.address), n.listen(operators)
 	n.do(func() { n.Node = assemble.Start(n.Sys, &c, assemble.Listeners{Relay: relay, Metrics: metrics}) })
+	n.t.Cleanup(func() {
+		if n.Node != nil { // the test failed half-way: the bubble must still be able to end
+			n.Stop()
+		}
+	})
 }
 
 func (n *Node) listen(address string) net.Listener {
@@ -84,11 +89,13 @@ func (n *Node) listen(address string) net.Listener {
 // Stop ends the node in order, and fails the test if anything of it is left.
 func (n *Node) Stop() {
 	n.t.Helper()
+	running := n.Node
+	n.Node = nil
 	testkit.Ending(n.Sys)
 	n.do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), stopMost)
 		defer cancel()
-		if err := n.Node.Stop(ctx); err != nil {
+		if err := running.Stop(ctx); err != nil {
 			n.t.Error(err)
 		}
 	})

@@ -13,6 +13,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"parley/cmd/parley/bench/field"
+	"parley/cmd/parley/bench/report"
 )
 
 // ready is what a server prints when it listens.
@@ -73,18 +76,18 @@ func (c *child) stop() error {
 }
 
 // limits starts the yardsticks that a run is compared with: the plain loop, and with bursts the joining one.
-func limits(ctx context.Context, o *Options, words []string) (targets []*target, stop func(), err error) {
+func limits(ctx context.Context, o *report.Options, words []string) (targets []*field.Target, stop func(), err error) {
 	var children []*child
 	stop = func() {
 		for _, c := range children {
 			_ = c.stop() // it has nothing to lose
 		}
 	}
-	kinds := map[string][]string{targetLimit: nil}
-	names := []string{targetLimit}
+	kinds := map[string][]string{field.TargetLimit: nil}
+	names := []string{field.TargetLimit}
 	if o.Inflight > 1 {
-		kinds[targetLimitJoin] = []string{"--join"}
-		names = append(names, targetLimitJoin)
+		kinds[field.TargetLimitJoin] = []string{"--join"}
+		names = append(names, field.TargetLimitJoin)
 	}
 	for _, name := range names {
 		c, err := startLimit(ctx, words, kinds[name]...)
@@ -93,7 +96,7 @@ func limits(ctx context.Context, o *Options, words []string) (targets []*target,
 			return nil, nil, err
 		}
 		children = append(children, c)
-		t, err := newTarget(ctx, name, o, []string{"ws://" + c.address + "/connect"}, []int{c.cmd.Process.Pid})
+		t, err := field.NewTarget(ctx, name, o, []string{"ws://" + c.address + "/connect"}, []int{c.cmd.Process.Pid})
 		if err != nil {
 			stop()
 			return nil, nil, err

@@ -15,7 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"parley/cmd/parley/bench/field"
 	"parley/cmd/parley/bench/limit"
+	"parley/cmd/parley/bench/report"
 )
 
 // Command is `bench` with its subcommands. Errors that a run returns may have a method ExitCode() int.
@@ -31,7 +33,7 @@ func Command() *cobra.Command {
 }
 
 func relayCommand() *cobra.Command {
-	o := &Options{}
+	o := &report.Options{}
 	c := &cobra.Command{
 		Use:   "relay",
 		Short: "Load any server of the relay's client wire",
@@ -55,7 +57,7 @@ One process holds about 19,000 connections under the usual limit of 20,000 descr
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.settle(c.Flags()); err != nil {
+			if err := o.Fill(c.Flags()); err != nil {
 				return usage(err)
 			}
 			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
@@ -65,25 +67,25 @@ One process holds about 19,000 connections under the usual limit of 20,000 descr
 			return coded(relay(ctx, o, words, c.OutOrStdout()))
 		},
 	}
-	o.bind(c.Flags())
+	o.Bind(c.Flags())
 	return c
 }
 
 // scenario does one round against one target.
-type scenario func(context.Context, *Options, *target) ([]Run, error)
+type scenario func(context.Context, *report.Options, *field.Target) ([]report.Run, error)
 
 var scenarios = map[string]scenario{
-	scenarioFanout: fanout, scenarioChannels: channels, scenarioIdle: idle, scenarioRate: rate,
-	scenarioSlow: slow, scenarioStorm: storm, scenarioFlood: flood,
+	report.ScenarioFanout: fanout, report.ScenarioChannels: channels, report.ScenarioIdle: idle, report.ScenarioRate: rate,
+	report.ScenarioSlow: slow, report.ScenarioStorm: storm, report.ScenarioFlood: flood,
 }
 
 // relay runs all rounds and prints the report.
-func relay(ctx context.Context, o *Options, limitWords []string, out io.Writer) error {
-	main, err := newTarget(ctx, targetServer, o, o.URLs, o.PIDs)
+func relay(ctx context.Context, o *report.Options, limitWords []string, out io.Writer) error {
+	main, err := field.NewTarget(ctx, field.TargetServer, o, o.URLs, o.PIDs)
 	if err != nil {
-		return err
+		return usage(err)
 	}
-	targets := []*target{main}
+	targets := []*field.Target{main}
 	if o.AgainstLimit {
 		more, stop, err := limits(ctx, o, limitWords)
 		if err != nil {
@@ -92,19 +94,19 @@ func relay(ctx context.Context, o *Options, limitWords []string, out io.Writer) 
 		defer stop()
 		targets = append(targets, more...)
 	}
-	rep := &Report{Version: reportVersion, Scenario: o.Scenario, Machine: thisMachine(), Options: *o}
+	rep := &report.Report{Version: report.Version, Scenario: o.Scenario, Machine: report.ThisMachine(), Options: *o}
 	if err := rounds(ctx, o, targets, rep); err != nil {
 		return err
 	}
-	rep.summarize()
-	rep.Violations = rep.judge()
+	rep.Summarize()
+	rep.Violations = rep.Judge()
 	if o.JSON {
 		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")
 		if err := e.Encode(rep); err != nil {
 			return fmt.Errorf("bench: print report: %w", err)
 		}
-	} else if err := rep.print(out); err != nil {
+	} else if err := rep.Print(out); err != nil {
 		return fmt.Errorf("bench: print report: %w", err)
 	}
 	if len(rep.Violations) > 0 && !o.AllowLoss {
@@ -117,7 +119,7 @@ func relay(ctx context.Context, o *Options, limitWords []string, out io.Writer) 
 const betweenRuns = 300 * time.Millisecond
 
 // rounds alternates between the targets, so that what the machine does besides falls on all of them.
-func rounds(ctx context.Context, o *Options, targets []*target, rep *Report) error {
+func rounds(ctx context.Context, o *report.Options, targets []*field.Target, rep *report.Report) error {
 	for round := range o.Repeat {
 		for _, t := range targets {
 			if len(rep.Runs) > 0 {
@@ -127,13 +129,10 @@ func rounds(ctx context.Context, o *Options, targets []*target, rep *Report) err
 			}
 			runs, err := scenarios[o.Scenario](ctx, o, t)
 			if err != nil {
-				if errors.Is(err, context.Canceled) {
-					return &exitError{exitFailed, errors.New("bench: interrupted")}
-				}
-				return fmt.Errorf("%w (round %d against %s)", err, round+1, t.name)
+				return fmt.Errorf("%w (round %d against %s)", err, round+1, t.Name)
 			}
 			for _, r := range runs {
-				r.Round, r.Target = round+1, t.name
+				r.Round, r.Target = round+1, t.Name
 				rep.Runs = append(rep.Runs, r)
 			}
 		}

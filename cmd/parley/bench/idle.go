@@ -9,9 +9,14 @@ import (
 	"time"
 
 	"parley/cmd/parley/bench/crowd"
+	"parley/cmd/parley/bench/field"
 	"parley/cmd/parley/bench/gauge"
+	"parley/cmd/parley/bench/report"
 	"parley/cmd/parley/bench/wire"
 )
+
+// probeStep is how often it is looked at whether all have answered. The answers carry their own times.
+const probeStep = 20 * time.Millisecond
 
 // sitter is an idle client.
 type sitter struct {
@@ -24,8 +29,8 @@ type sitter struct {
 // sitters is what all idle clients share.
 type sitters struct {
 	// fixed
-	o      *Options
-	target *target
+	o      *report.Options
+	target *field.Target
 	crowd  *crowd.Crowd
 	names  []string
 	all    []*sitter
@@ -36,7 +41,7 @@ type sitters struct {
 	subs     gauge.Histogram
 	answers  gauge.Histogram
 	last     int64 // when the latest answer came
-	tally    *tally
+	tally    *field.Tally
 }
 
 func (s *sitter) Text(json []byte, now int64) {
@@ -44,10 +49,10 @@ func (s *sitter) Text(json []byte, now int64) {
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
 	if !ok || s.asked == 0 {
-		s.t.tally.faults.Stray++
+		s.t.tally.Faults.Stray++
 		return
 	}
-	s.t.tally.answered(a)
+	s.t.tally.Answered(a)
 	s.t.answers.Record(now - s.asked)
 	s.t.last, s.asked = now, 0
 }
@@ -55,44 +60,44 @@ func (s *sitter) Text(json []byte, now int64) {
 func (s *sitter) Closed(code int, err error) {
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
-	s.t.tally.ended(roleSubscriber, code, err)
+	s.t.tally.Ended(field.RoleSubscriber, code, err)
 }
 
 // idle connects many clients, lets them sit, and asks them all at once.
-func idle(ctx context.Context, o *Options, t *target) ([]Run, error) {
+func idle(ctx context.Context, o *report.Options, t *field.Target) ([]report.Run, error) {
 	c, err := crowd.New(o.Readers, o.Pause)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	s := &sitters{o: o, target: t, crowd: c, all: make([]*sitter, o.Clients), tally: newTally()}
+	s := &sitters{o: o, target: t, crowd: c, all: make([]*sitter, o.Clients), tally: field.NewTally()}
 	for i := range o.IdleChannels {
 		s.names = append(s.names, fmt.Sprintf("bench-idle-%d", i))
 	}
-	m, err := startMeter(t)
+	m, err := field.StartMeter(t)
 	if err != nil {
 		return nil, err
 	}
 	r, err := s.sit(ctx)
 	if err != nil {
-		m.abort()
+		m.Abort()
 		return nil, err
 	}
 	s.mu.Lock()
-	r.take(s.tally)
+	s.tally.Fill(&r)
 	s.mu.Unlock()
-	err = m.stop(&r, false)
-	return []Run{r}, err
+	err = m.Stop(&r, false)
+	return []report.Run{r}, err
 }
 
 // sit goes through the three parts: connect, settle, ask.
-func (s *sitters) sit(ctx context.Context) (Run, error) {
-	r := Run{Idle: &Idle{Clients: s.o.Clients}}
-	before, err := s.target.procs.Memory()
+func (s *sitters) sit(ctx context.Context) (report.Run, error) {
+	r := report.Run{Idle: &report.Idle{Clients: s.o.Clients}}
+	before, err := s.target.Procs.Memory()
 	if err != nil {
 		return r, err
 	}
-	cpu, err := s.target.procs.CPU()
+	cpu, err := s.target.Procs.CPU()
 	if err != nil {
 		return r, err
 	}
@@ -101,7 +106,7 @@ func (s *sitters) sit(ctx context.Context) (Run, error) {
 		return r, err
 	}
 	r.Idle.ConnectSeconds = time.Since(began).Seconds()
-	after, err := s.target.procs.CPU()
+	after, err := s.target.Procs.CPU()
 	if err != nil {
 		return r, err
 	}
@@ -109,7 +114,7 @@ func (s *sitters) sit(ctx context.Context) (Run, error) {
 	if err := pause(ctx, s.o.Settle); err != nil {
 		return r, err
 	}
-	settled, err := s.target.procs.Memory()
+	settled, err := s.target.Procs.Memory()
 	if err != nil {
 		return r, err
 	}
@@ -127,12 +132,12 @@ func perClientMillis(d time.Duration, n int) float64 {
 
 func (s *sitters) connect(ctx context.Context, i int) error {
 	t0 := time.Now()
-	m, err := crowd.Dial(ctx, s.target.door(i), s.o.Timeout)
+	m, err := crowd.Dial(ctx, s.target.Door(i), s.o.Timeout)
 	if err != nil {
-		return unreachable(fmt.Errorf("bench: client %d: %w", i, err))
+		return fmt.Errorf("bench: client %d: %w", i, err)
 	}
 	t1 := time.Now()
-	if err := subscribe(m, s.o, s.names[i%len(s.names)], ""); err != nil {
+	if err := field.Subscribe(m, s.o, s.names[i%len(s.names)], ""); err != nil {
 		m.Leave()
 		return fmt.Errorf("bench: client %d: %w", i, err)
 	}
@@ -146,8 +151,8 @@ func (s *sitters) connect(ctx context.Context, i int) error {
 }
 
 // probe lets every client ask at once and waits until all have their answer, or none comes any more.
-func (s *sitters) probe(ctx context.Context, r *Idle) error {
-	cpu, err := s.target.procs.CPU()
+func (s *sitters) probe(ctx context.Context, r *report.Idle) error {
+	cpu, err := s.target.Procs.CPU()
 	if err != nil {
 		return err
 	}
@@ -157,7 +162,7 @@ func (s *sitters) probe(ctx context.Context, r *Idle) error {
 	s.mu.Unlock()
 	for i, one := range s.all {
 		json := wire.AppendList(nil, "l")
-		if s.o.Probe == probeSubscribe {
+		if s.o.Probe == report.ProbeSubscribe {
 			json = wire.AppendSubscribe(nil, s.o.SubscribeKey, s.names[i%len(s.names)], "", "l")
 		}
 		frame := wire.AppendClient(nil, wire.OpText, one.m.Mask(), json)
@@ -166,7 +171,7 @@ func (s *sitters) probe(ctx context.Context, r *Idle) error {
 		s.mu.Unlock()
 		one.m.Write(frame)
 	}
-	t := time.NewTicker(watchStep)
+	t := time.NewTicker(probeStep)
 	defer t.Stop()
 	for {
 		s.mu.Lock()
@@ -183,7 +188,7 @@ func (s *sitters) probe(ctx context.Context, r *Idle) error {
 		case <-t.C:
 		}
 	}
-	after, err := s.target.procs.CPU()
+	after, err := s.target.Procs.CPU()
 	r.ProbeCPUMillis = perClientMillis(after-cpu, s.o.Clients)
 	return err
 }

@@ -11,48 +11,50 @@ import (
 	"time"
 
 	"parley/cmd/parley/bench/crowd"
+	"parley/cmd/parley/bench/field"
+	"parley/cmd/parley/bench/report"
 	"parley/cmd/parley/bench/wire"
 )
 
 // storm measures the closed loop without and with clients beside it that guess a channel's password.
-func storm(ctx context.Context, o *Options, t *target) ([]Run, error) {
-	f, err := newField(o, t, 1)
+func storm(ctx context.Context, o *report.Options, t *field.Target) ([]report.Run, error) {
+	f, err := field.New(o, t, 1)
 	if err != nil {
 		return nil, err
 	}
-	defer f.close()
-	if err := f.populate(ctx, o.Subscribers, o.Publishers); err != nil {
+	defer f.Close()
+	if err := f.Populate(ctx, o.Subscribers, o.Publishers); err != nil {
 		return nil, err
 	}
-	if err := f.warmUp(ctx); err != nil {
+	if err := f.WarmUp(ctx); err != nil {
 		return nil, err
 	}
-	without, err := f.measure(ctx, phaseWithout)
+	without, err := f.Measure(ctx, phaseWithout)
 	if err != nil || without.Faults.Stalled {
-		return []Run{without}, err
+		return []report.Run{without}, err
 	}
-	g, err := startGuessing(ctx, f)
+	g, err := startGuessing(ctx, o, t, f.Channel(0)+"-locked")
 	if err != nil {
 		return nil, err
 	}
 	defer g.stop()
-	if err := f.warmUp(ctx); err != nil {
+	if err := f.WarmUp(ctx); err != nil {
 		return nil, err
 	}
 	g.reset()
-	with, err := f.measure(ctx, phaseWith)
+	with, err := f.Measure(ctx, phaseWith)
 	if err != nil {
 		return nil, err
 	}
 	g.report(&with)
-	return []Run{without, with}, nil
+	return []report.Run{without, with}, nil
 }
 
 // guessers are all clients that guess.
 type guessers struct {
 	// fixed
-	o      *Options
-	target *target
+	o      *report.Options
+	target *field.Target
 	crowd  *crowd.Crowd
 	locked string // the channel
 	ctx    context.Context
@@ -62,7 +64,7 @@ type guessers struct {
 	all sync.WaitGroup // redials to come, and dials under way
 
 	// owned by the crowd's loop
-	tally *tally
+	tally *field.Tally
 
 	mu      sync.Mutex // guards what follows
 	stopped bool
@@ -70,21 +72,21 @@ type guessers struct {
 }
 
 // startGuessing protects a channel and lets all guessers at it.
-func startGuessing(ctx context.Context, f *field) (*guessers, error) {
-	c, err := crowd.New(1, f.o.Pause)
+func startGuessing(ctx context.Context, o *report.Options, t *field.Target, channel string) (*guessers, error) {
+	c, err := crowd.New(1, o.Pause)
 	if err != nil {
 		return nil, err
 	}
 	g := &guessers{
-		o: f.o, target: f.target, crowd: c, locked: f.names[0] + "-locked", tally: newTally(),
-		dials: make(chan struct{}, f.o.ConnectParallel),
+		o: o, target: t, crowd: c, locked: channel, tally: field.NewTally(),
+		dials: make(chan struct{}, o.ConnectParallel),
 	}
 	g.ctx, g.cancel = context.WithCancel(ctx)
 	if err := g.lock(); err != nil {
 		g.stop()
 		return nil, err
 	}
-	for i := range f.o.Guessers {
+	for i := range o.Guessers {
 		one := &guesser{g: g, index: i}
 		g.all.Add(1)
 		go one.dial()
@@ -95,11 +97,11 @@ func startGuessing(ctx context.Context, f *field) (*guessers, error) {
 // lock subscribes the channel's first client, whose password becomes the channel's.
 func (g *guessers) lock() error {
 	owner := &guesser{g: g, owner: true}
-	m, err := connect(g.ctx, g.o, g.target, 0)
+	m, err := field.Connect(g.ctx, g.o, g.target, 0)
 	if err != nil {
 		return err
 	}
-	if err := subscribe(m, g.o, g.locked, "the right one"); err != nil {
+	if err := field.Subscribe(m, g.o, g.locked, "the right one"); err != nil {
 		m.Leave()
 		return err
 	}
@@ -118,25 +120,25 @@ func (g *guessers) stop() {
 }
 
 func (g *guessers) reset() {
-	g.crowd.Rest(g.tally.reset)
+	g.crowd.Rest(g.tally.Reset)
 	g.mu.Lock()
 	g.refused = 0
 	g.mu.Unlock()
 }
 
 // report writes what was guessed since reset.
-func (g *guessers) report(r *Run) {
-	sum := newTally()
-	g.crowd.Rest(func() { sum.add(g.tally) })
+func (g *guessers) report(r *report.Run) {
+	sum := field.NewTally()
+	g.crowd.Rest(func() { sum.Add(g.tally) })
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := &Storm{Answers: sum.answers, Closes: sum.closes[roleGuesser], Refused: g.refused}
-	for _, n := range sum.answers {
+	s := &report.Storm{Answers: sum.Answers, Closes: sum.Closes[field.RoleGuesser], Refused: g.refused}
+	for _, n := range sum.Answers {
 		s.Guesses += n
 	}
 	s.GuessesPerSecond = float64(s.Guesses) / r.Seconds
-	r.Answer, r.Storm = sum.latency.Summary(), s
-	if codes := sum.closes[roleSubscriber]; codes != nil {
+	r.Answer, r.Storm = sum.Latency.Summary(), s
+	if codes := sum.Closes[field.RoleSubscriber]; codes != nil {
 		r.Broken = fmt.Sprintf("bench: the protected channel's owner was closed: %v", codes)
 	}
 }
@@ -162,7 +164,7 @@ func (s *guesser) dial() {
 	case <-s.g.ctx.Done():
 		return
 	}
-	m, err := crowd.Dial(s.g.ctx, s.g.target.door(s.index), s.g.o.Timeout)
+	m, err := crowd.Dial(s.g.ctx, s.g.target.Door(s.index), s.g.o.Timeout)
 	<-s.g.dials
 	if err != nil {
 		s.g.mu.Lock()
@@ -194,11 +196,11 @@ func (s *guesser) guess() {
 func (s *guesser) Text(json []byte, now int64) {
 	a, ok := wire.ParseAnswer(json)
 	if !ok || s.owner {
-		s.g.tally.faults.Stray++
+		s.g.tally.Faults.Stray++
 		return
 	}
-	s.g.tally.answered(a)
-	s.g.tally.latency.Record(now - s.asked)
+	s.g.tally.Answered(a)
+	s.g.tally.Latency.Record(now - s.asked)
 	if s.g.o.GuessPause <= 0 {
 		s.guess()
 		return
@@ -211,10 +213,10 @@ func (s *guesser) Text(json []byte, now int64) {
 
 func (s *guesser) Closed(code int, err error) {
 	if s.owner {
-		s.g.tally.ended(roleSubscriber, code, err)
+		s.g.tally.Ended(field.RoleSubscriber, code, err)
 		return
 	}
-	s.g.tally.ended(roleGuesser, code, err)
+	s.g.tally.Ended(field.RoleGuesser, code, err)
 	s.later(s.g.o.Redial, func() { go s.dial() })
 }
 

@@ -58,16 +58,22 @@ func (c *Crowd) Join(m *Member, sink Sink, i int, stopped bool) error {
 	return l.start(m)
 }
 
-// start hands over what came along with the answer that Ask waited for, and watches.
+// start begins to read.
 func (l *loop) start(m *Member) error {
-	if m.scan.Pending() {
-		l.room(m)
-		m.scan.Filled(0)
-		if !l.deliver(m) {
-			return nil
-		}
+	if !l.leftovers(m) {
+		return nil
 	}
 	return l.watch(m)
+}
+
+// leftovers hands over what came along with the answer that Ask waited for. It is false when the connection has ended.
+func (l *loop) leftovers(m *Member) bool {
+	if !m.scan.Pending() {
+		return true
+	}
+	l.room(m)
+	m.scan.Filled(0)
+	return l.deliver(m)
 }
 
 // Resume begins to read a stopped member.
@@ -81,7 +87,7 @@ func (c *Crowd) Resume(m *Member) error {
 	return m.loop.start(m)
 }
 
-// Take reads at most n bytes of a stopped member now, if there are any.
+// Take reads at most n bytes of a stopped member now, if there are any, besides what came before it was stopped.
 func (c *Crowd) Take(m *Member, n int) {
 	l := m.loop
 	l.mu.Lock()
@@ -89,9 +95,11 @@ func (c *Crowd) Take(m *Member, n int) {
 	if !m.stopped || l.closed || l.members[m.fd] != m {
 		return
 	}
-	l.limit = n
-	l.receive(m, false)
-	l.limit = 0
+	if l.leftovers(m) {
+		l.limit = n
+		l.receive(m, false)
+		l.limit = 0
+	}
 }
 
 // Rest calls f while every loop is between two batches, so that f sees, and may change, what sinks own.

@@ -1,6 +1,6 @@
 //go:build linux
 
-package bench
+package field
 
 import (
 	"parley/cmd/parley/bench/crowd"
@@ -10,10 +10,10 @@ import (
 // listener is a connection that hears one channel. Its methods are called by its loop.
 type listener struct {
 	// fixed before it joins
-	f       *field
-	t       *tally
+	f       *Field
+	t       *Tally
 	m       *crowd.Member
-	role    role
+	role    Role
 	channel int
 	first   int // the publisher of tracks[0]
 	self    int // its own publisher number, or -1
@@ -29,46 +29,46 @@ func (l *listener) Text(json []byte, now int64) {
 		return
 	}
 	if a, ok := wire.ParseAnswer(json); ok {
-		l.t.answered(a)
+		l.t.Answered(a)
 		return
 	}
-	l.t.faults.Stray++
+	l.t.Faults.Stray++
 }
 
 func (l *listener) hear(s wire.Stamp, now int64) {
-	if l.role == roleStalled {
+	if l.role == RoleStalled {
 		return // it only has to be told why it was closed
 	}
 	i := s.Publisher - l.first
 	switch {
 	case s.Publisher == l.self:
-		l.t.faults.Echoes++
+		l.t.Faults.Echoes++
 		return
 	case i < 0 || i >= len(l.tracks) || s.Channel != l.channel:
-		l.t.faults.Misrouted++
+		l.t.Faults.Misrouted++
 		return
 	}
 	v, skipped := l.tracks[i].see(s.Seq)
 	if v == duplicate {
-		l.t.faults.Duplicates++
+		l.t.Faults.Duplicates++
 		return
 	}
 	l.t.delivered++
-	l.t.latency.Record(now - s.Nanos)
+	l.t.Latency.Record(now - s.Nanos)
 	if v == late {
-		l.t.faults.Reordered++ // it was settled when it was passed over
+		l.t.Faults.Reordered++ // it was settled when it was passed over
 		return
 	}
 	if skipped > 0 {
-		l.t.faults.Gaps++
+		l.t.Faults.Gaps++
 	}
 	l.f.pubs[s.Publisher].settle(1 + int64(skipped))
 }
 
 // Closed settles what this listener will never get.
 func (l *listener) Closed(code int, err error) {
-	l.t.ended(l.role, code, err)
-	if l.role == roleStalled {
+	l.t.Ended(l.role, code, err)
+	if l.role == RoleStalled {
 		return
 	}
 	for i := range l.tracks {

@@ -1,4 +1,4 @@
-package bench
+package report
 
 import (
 	"fmt"
@@ -59,34 +59,34 @@ type Options struct {
 
 // The scenarios.
 const (
-	scenarioFanout   = "fanout"
-	scenarioChannels = "channels"
-	scenarioIdle     = "idle"
-	scenarioRate     = "rate"
-	scenarioSlow     = "slow"
-	scenarioStorm    = "storm"
-	scenarioFlood    = "flood"
+	ScenarioFanout   = "fanout"
+	ScenarioChannels = "channels"
+	ScenarioIdle     = "idle"
+	ScenarioRate     = "rate"
+	ScenarioSlow     = "slow"
+	ScenarioStorm    = "storm"
+	ScenarioFlood    = "flood"
 )
 
 // defaults are the flags that a scenario sets when the user does not.
 var defaults = map[string]map[string]string{
-	scenarioFanout:   {},
-	scenarioChannels: {"publishers": "50"},
-	scenarioIdle:     {},
-	scenarioRate:     {"subscribers": "100"},
-	scenarioSlow:     {"subscribers": "100", "size": "2000", "rate": "2000", "duration": "8s"},
-	scenarioStorm:    {"subscribers": "100", "repeat": "3"},
-	scenarioFlood:    {"subscribers": "10", "size": "2000"},
+	ScenarioFanout:   {},
+	ScenarioChannels: {"publishers": "50"},
+	ScenarioIdle:     {},
+	ScenarioRate:     {"subscribers": "100"},
+	ScenarioSlow:     {"subscribers": "100", "size": "2000", "rate": "2000", "duration": "8s"},
+	ScenarioStorm:    {"subscribers": "100", "repeat": "3"},
+	ScenarioFlood:    {"subscribers": "10", "size": "2000"},
 }
 
-// scenarioNames are in the order of the help text.
-var scenarioNames = []string{
-	scenarioFanout, scenarioChannels, scenarioIdle, scenarioRate, scenarioSlow, scenarioStorm, scenarioFlood,
+// Scenarios are in the order of the help text.
+var Scenarios = []string{
+	ScenarioFanout, ScenarioChannels, ScenarioIdle, ScenarioRate, ScenarioSlow, ScenarioStorm, ScenarioFlood,
 }
 
-// bind declares the flags.
-func (o *Options) bind(f *pflag.FlagSet) {
-	f.StringVar(&o.Scenario, "scenario", scenarioFanout, fmt.Sprintf("what to do, one of %v", scenarioNames))
+// Bind declares the flags.
+func (o *Options) Bind(f *pflag.FlagSet) {
+	f.StringVar(&o.Scenario, "scenario", ScenarioFanout, fmt.Sprintf("what to do, one of %v", Scenarios))
 	f.StringSliceVar(&o.URLs, "url", []string{"ws://127.0.0.1:8912/connect"}, "the server; several are used in turn")
 	f.IntSliceVar(&o.PIDs, "pid", nil, "the server's process, to measure its processor time and memory; several are added up")
 	f.StringSliceVar(&o.Sources, "source", nil, "local address to connect from; several are used in turn, when ports run short")
@@ -103,7 +103,7 @@ func (o *Options) bind(f *pflag.FlagSet) {
 
 	f.IntVar(&o.Clients, "clients", 10000, "clients (idle)")
 	f.IntVar(&o.IdleChannels, "idle-channels", 100, "channels that the clients share (idle)")
-	f.StringVar(&o.Probe, "probe", probeList, "what every client asks in the end: list or subscribe (idle)")
+	f.StringVar(&o.Probe, "probe", ProbeList, "what every client asks in the end: list or subscribe (idle)")
 
 	f.Float64Var(&o.Rate, "rate", 1000, "messages a second (rate, slow)")
 	f.IntVar(&o.Stalled, "stalled", 5, "how many of the subscribers stop reading (slow)")
@@ -132,11 +132,11 @@ func (o *Options) bind(f *pflag.FlagSet) {
 	f.BoolVar(&o.JSON, "json", false, "print the report as JSON")
 }
 
-// settle fills in the scenario's own defaults and checks everything.
-func (o *Options) settle(f *pflag.FlagSet) error {
+// Fill fills in the scenario's own defaults and checks everything.
+func (o *Options) Fill(f *pflag.FlagSet) error {
 	own, ok := defaults[o.Scenario]
 	if !ok {
-		return fmt.Errorf("bench: unknown scenario %q, use one of %v", o.Scenario, scenarioNames)
+		return fmt.Errorf("bench: unknown scenario %q, use one of %v", o.Scenario, Scenarios)
 	}
 	for name, value := range own {
 		if name == "repeat" && f.Changed("rounds") {
@@ -178,15 +178,15 @@ func (o *Options) check() error {
 	switch {
 	case o.Rate <= 0:
 		return fmt.Errorf("bench: --rate is %v, must be over 0", o.Rate)
-	case o.Scenario == scenarioSlow && o.Stalled >= o.Subscribers:
+	case o.Scenario == ScenarioSlow && o.Stalled >= o.Subscribers:
 		return fmt.Errorf("bench: --stalled %d leaves none of %d subscribers", o.Stalled, o.Subscribers)
-	case o.Scenario == scenarioChannels && o.Publishers > o.Channels:
+	case o.Scenario == ScenarioChannels && o.Publishers > o.Channels:
 		return fmt.Errorf("bench: %d publishers for %d channels, each needs one of its own", o.Publishers, o.Channels)
 	case !slices.Contains([]string{wire.KeyTopic, wire.KeyChannel, wire.KeyBoth}, o.SubscribeKey):
 		return fmt.Errorf("bench: unknown --subscribe-key %q, use topic, channel or both", o.SubscribeKey)
-	case !slices.Contains([]string{probeList, probeSubscribe}, o.Probe):
+	case !slices.Contains([]string{ProbeList, ProbeSubscribe}, o.Probe):
 		return fmt.Errorf("bench: unknown --probe %q, use list or subscribe", o.Probe)
-	case o.AgainstLimit && !slices.Contains([]string{scenarioFanout, scenarioChannels, scenarioRate}, o.Scenario):
+	case o.AgainstLimit && !slices.Contains([]string{ScenarioFanout, ScenarioChannels, ScenarioRate}, o.Scenario):
 		return fmt.Errorf("bench: --against-limit compares fanout, channels or rate, not %q", o.Scenario)
 	case o.AgainstLimit && len(o.PIDs) == 0:
 		return fmt.Errorf("bench: --against-limit compares processor times, so it needs the server's --pid")
@@ -196,6 +196,6 @@ func (o *Options) check() error {
 
 // The commands that idle clients can be probed with.
 const (
-	probeList      = "list"
-	probeSubscribe = "subscribe" // once more to the same channel, which is always granted
+	ProbeList      = "list"
+	ProbeSubscribe = "subscribe" // once more to the same channel, which is always granted
 )

@@ -1,6 +1,6 @@
 //go:build linux
 
-package bench
+package field
 
 import (
 	"context"
@@ -12,21 +12,21 @@ import (
 	"time"
 
 	"parley/cmd/parley/bench/crowd"
-	"parley/cmd/parley/bench/wire"
+	"parley/cmd/parley/bench/report"
 )
 
-// field is one run's channels with all that subscribe and publish on them, connected.
-type field struct {
+// Field is one run's channels with all that subscribe and publish on them, connected.
+type Field struct {
 	// fixed
-	o      *Options
-	target *target
+	o      *report.Options
+	target *Target
 	crowd  *crowd.Crowd
 	names  []string // of the channels
 	pubs   []*publisher
 	subs   []*listener
 
 	// one a loop, owned by it
-	tallies []*tally
+	tallies []*Tally
 
 	// the phase that runs
 	closedLoop atomic.Bool   // a publisher that has finished a burst sends the next
@@ -35,29 +35,30 @@ type field struct {
 	finished   chan struct{} // capacity 1: the last one has
 }
 
-// newField makes a field without anybody in it. Channel names are new every time, so that what a server remembers of
+// New makes a field without anybody in it. Channel names are new every time, so that what a server remembers of
 // earlier runs does not matter.
-func newField(o *Options, t *target, channels int) (*field, error) {
+func New(o *report.Options, t *Target, channels int) (*Field, error) {
 	c, err := crowd.New(o.Readers, o.Pause)
 	if err != nil {
 		return nil, err
 	}
-	f := &field{o: o, target: t, crowd: c, finished: make(chan struct{}, 1)}
+	f := &Field{o: o, target: t, crowd: c, finished: make(chan struct{}, 1)}
 	run := strings.ToLower(rand.Text()[:6])
 	for i := range channels {
 		f.names = append(f.names, fmt.Sprintf("bench-%s-%d", run, i))
 	}
 	for range c.Loops() {
-		f.tallies = append(f.tallies, newTally())
+		f.tallies = append(f.tallies, NewTally())
 	}
 	return f, nil
 }
 
-func (f *field) close() { f.crowd.Close() }
+// Close leaves with every connection.
+func (f *Field) Close() { f.crowd.Close() }
 
-// populate connects perChannel subscribers to every channel and the publishers, who share the channels among them; with
+// Populate connects perChannel subscribers to every channel and the publishers, who share the channels among them; with
 // fewer channels than publishers, all publish on all.
-func (f *field) populate(ctx context.Context, perChannel, publishers int) error {
+func (f *Field) Populate(ctx context.Context, perChannel, publishers int) error {
 	shared := publishers > len(f.names)
 	first := func(channel int) (pub, count int) {
 		if shared {
@@ -70,7 +71,7 @@ func (f *field) populate(ctx context.Context, perChannel, publishers int) error 
 	err := crowd.Gather(ctx, n, f.o.ConnectParallel, func(ctx context.Context, i int) (err error) {
 		channel := i % len(f.names)
 		pub, count := first(channel)
-		l := f.newListener(i, roleSubscriber, channel, pub, count)
+		l := f.newListener(i, RoleSubscriber, channel, pub, count)
 		f.subs[i] = l
 		l.m, err = f.dial(ctx, i, f.names[channel])
 		return err
@@ -85,7 +86,7 @@ func (f *field) populate(ctx context.Context, perChannel, publishers int) error 
 					p.routes = append(p.routes, route{channel: c, listeners: perChannel + count - 1})
 				}
 			}
-			p.listener = f.newListener(n+i, rolePublisher, p.routes[0].channel, 0, publishers)
+			p.listener = f.newListener(n+i, RolePublisher, p.routes[0].channel, 0, publishers)
 			p.self = i
 			p.m, err = f.dial(ctx, n+i, p.names()...)
 			return err
@@ -95,7 +96,7 @@ func (f *field) populate(ctx context.Context, perChannel, publishers int) error 
 }
 
 // join hands all connections to the crowd. After a failure it closes those that were made.
-func (f *field) join(failed error) error {
+func (f *Field) join(failed error) error {
 	for i, s := range f.subs {
 		failed = f.joinOne(failed, s, s, i)
 	}
@@ -107,7 +108,7 @@ func (f *field) join(failed error) error {
 	return failed
 }
 
-func (f *field) joinOne(failed error, l *listener, sink crowd.Sink, i int) error {
+func (f *Field) joinOne(failed error, l *listener, sink crowd.Sink, i int) error {
 	switch {
 	case l == nil || l.m == nil:
 		return failed
@@ -119,7 +120,7 @@ func (f *field) joinOne(failed error, l *listener, sink crowd.Sink, i int) error
 }
 
 // newListener makes the listener of connection i; it expects the messages of count publishers from the first on.
-func (f *field) newListener(i int, r role, channel, first, count int) *listener {
+func (f *Field) newListener(i int, r Role, channel, first, count int) *listener {
 	return &listener{
 		f: f, t: f.tallies[i%len(f.tallies)], role: r,
 		channel: channel, first: first, tracks: make([]track, count), self: -1,
@@ -127,52 +128,29 @@ func (f *field) newListener(i int, r role, channel, first, count int) *listener 
 }
 
 // dial opens connection i and subscribes it.
-func (f *field) dial(ctx context.Context, i int, channels ...string) (*crowd.Member, error) {
-	return connect(ctx, f.o, f.target, i, channels...)
+func (f *Field) dial(ctx context.Context, i int, channels ...string) (*crowd.Member, error) {
+	return Connect(ctx, f.o, f.target, i, channels...)
 }
 
-// connect opens a connection to a target and subscribes it to channels.
-func connect(ctx context.Context, o *Options, t *target, i int, channels ...string) (*crowd.Member, error) {
-	m, err := crowd.Dial(ctx, t.door(i), o.Timeout)
-	if err != nil {
-		return nil, unreachable(err)
-	}
-	for _, c := range channels {
-		if err := subscribe(m, o, c, ""); err != nil {
-			m.Leave()
-			return nil, err
-		}
-	}
-	return m, nil
-}
+// Channel is the name of channel i.
+func (f *Field) Channel(i int) string { return f.names[i] }
 
-func subscribe(m *crowd.Member, o *Options, channel, password string) error {
-	ok, reason, err := m.Ask(wire.AppendSubscribe(nil, o.SubscribeKey, channel, password, "s"), o.Timeout)
-	if err != nil {
-		return fmt.Errorf("bench: subscribe to %q: %w", channel, err)
-	}
-	if !ok {
-		return fmt.Errorf("bench: subscribe to %q: refused: %q", channel, reason)
-	}
-	return nil
-}
-
-// total adds up all loops' tallies.
-func (f *field) total() *tally {
-	sum := newTally()
+// Total adds up all loops' tallies.
+func (f *Field) Total() *Tally {
+	sum := NewTally()
 	f.crowd.Rest(func() {
 		for _, t := range f.tallies {
-			sum.add(t)
+			sum.Add(t)
 		}
 	})
 	return sum
 }
 
 // reset begins to count anew. Nothing may be under way.
-func (f *field) reset() {
+func (f *Field) reset() {
 	f.crowd.Rest(func() {
 		for _, t := range f.tallies {
-			t.reset()
+			t.Reset()
 		}
 	})
 	for _, p := range f.pubs {
@@ -181,7 +159,7 @@ func (f *field) reset() {
 }
 
 // expected is what the publishers have sent since reset: messages, and deliveries to counted listeners.
-func (f *field) expected() (messages uint64, deliveries int64) {
+func (f *Field) expected() (messages uint64, deliveries int64) {
 	for _, p := range f.pubs {
 		m, d := p.sent()
 		messages += m
@@ -193,11 +171,11 @@ func (f *field) expected() (messages uint64, deliveries int64) {
 // watchStep is how often a phase is looked at for progress.
 const watchStep = 50 * time.Millisecond
 
-var errPublisherGone = errors.New("bench: server closed a publisher's connection")
+var ErrPublisherGone = errors.New("field: server closed a publisher's connection")
 
 // await waits until nothing is under way. Without progress for StallAfter it gives up, or, when losses are allowed and
 // bursts follow each other, pushes the publishers on, three times in a row. stalled says that something never came.
-func (f *field) await(ctx context.Context) (stalled bool, err error) {
+func (f *Field) await(ctx context.Context) (stalled bool, err error) {
 	t := time.NewTicker(watchStep)
 	defer t.Stop()
 	var last uint64
@@ -212,7 +190,7 @@ func (f *field) await(ctx context.Context) (stalled bool, err error) {
 		}
 		for _, p := range f.pubs {
 			if p.isGone() {
-				return true, errPublisherGone
+				return true, ErrPublisherGone
 			}
 		}
 		now := f.progress()
@@ -237,7 +215,7 @@ func (f *field) await(ctx context.Context) (stalled bool, err error) {
 }
 
 // abandon forgets what is under way.
-func (f *field) abandon() {
+func (f *Field) abandon() {
 	f.closedLoop.Store(false)
 	for _, p := range f.pubs {
 		p.abandon()
@@ -248,12 +226,12 @@ func (f *field) abandon() {
 	}
 }
 
-func (f *field) progress() uint64 {
+func (f *Field) progress() uint64 {
 	var n uint64
 	f.crowd.Rest(func() {
 		for _, t := range f.tallies {
 			n += t.delivered
-			for _, a := range t.answers {
+			for _, a := range t.Answers {
 				n += a
 			}
 		}
@@ -262,7 +240,7 @@ func (f *field) progress() uint64 {
 }
 
 // done is called by a publisher that has nothing under way and will send no more.
-func (f *field) done() {
+func (f *Field) done() {
 	if f.active.Add(-1) == 0 {
 		select {
 		case f.finished <- struct{}{}:

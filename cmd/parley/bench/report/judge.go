@@ -1,9 +1,9 @@
-package bench
+package report
 
 import "fmt"
 
-// judge says what a run has found that must not be.
-func (r *Report) judge() []string {
+// Judge says what a run has found that must not be.
+func (r *Report) Judge() []string {
 	var bad []string
 	for i := range r.Runs {
 		x := &r.Runs[i]
@@ -37,7 +37,7 @@ func (x *Run) violations(scenario string) []string {
 	if x.Broken != "" {
 		bad = append(bad, "broken frame: "+x.Broken)
 	}
-	if scenario != scenarioFlood {
+	if scenario != ScenarioFlood {
 		for _, who := range []string{"publisher", "subscriber"} {
 			for code, n := range x.Closes[who] {
 				bad = append(bad, fmt.Sprintf("%d %s connections closed by the server with %d", n, who, code))

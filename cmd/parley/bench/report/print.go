@@ -1,4 +1,4 @@
-package bench
+package report
 
 import (
 	"fmt"
@@ -11,15 +11,15 @@ import (
 	"parley/cmd/parley/bench/gauge"
 )
 
-// print writes the report for people: one row a run, then medians and ratios.
-func (r *Report) print(out io.Writer) error {
+// Print writes the report for people: one row a run, then medians and ratios.
+func (r *Report) Print(out io.Writer) error {
 	t := &table{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)}
 	o := &r.Options
 	t.text("%s: %s\n%d processors, %s, %s\n\n", r.Scenario, o.describe(), r.Machine.CPUs, r.Machine.System, r.Machine.Go)
 	switch {
-	case r.Scenario == scenarioIdle:
+	case r.Scenario == ScenarioIdle:
 		r.printIdle(t)
-	case r.Scenario == scenarioFlood:
+	case r.Scenario == ScenarioFlood:
 		r.printFlood(t)
 	default:
 		r.printDeliveries(t)
@@ -43,17 +43,17 @@ func (r *Report) print(out io.Writer) error {
 // describe names the options that make up a scenario.
 func (o *Options) describe() string {
 	switch o.Scenario {
-	case scenarioFanout:
+	case ScenarioFanout:
 		return fmt.Sprintf("%d subscribers, %d publishers, %d B, %d in flight", o.Subscribers, o.Publishers, o.Size, o.Inflight)
-	case scenarioChannels:
+	case ScenarioChannels:
 		return fmt.Sprintf("%d channels of %d subscribers, %d publishers, %d B, %d in flight each", o.Channels, o.PerChannel, o.Publishers, o.Size, o.Inflight)
-	case scenarioIdle:
+	case ScenarioIdle:
 		return fmt.Sprintf("%d clients on %d channels, %d connecting at a time", o.Clients, o.IdleChannels, o.ConnectParallel)
-	case scenarioRate:
+	case ScenarioRate:
 		return fmt.Sprintf("%d subscribers, %g messages/s of %d B", o.Subscribers, o.Rate, o.Size)
-	case scenarioSlow:
+	case ScenarioSlow:
 		return fmt.Sprintf("%d subscribers of which %d stop reading, %g messages/s of %d B", o.Subscribers, o.Stalled, o.Rate, o.Size)
-	case scenarioStorm:
+	case ScenarioStorm:
 		return fmt.Sprintf("%d guessers beside %d subscribers, %d B, %d in flight", o.Guessers, o.Subscribers, o.Size, o.Inflight)
 	default:
 		return fmt.Sprintf("%d subscribers that read %d B/s each, %d B", o.Subscribers, o.ReadRate, o.Size)

@@ -1,4 +1,4 @@
-package bench
+package report
 
 import (
 	"runtime"
@@ -8,8 +8,8 @@ import (
 	"parley/cmd/parley/bench/gauge"
 )
 
-// reportVersion is raised when a key of the report changes its meaning.
-const reportVersion = 1
+// Version is raised when a key of the report changes its meaning.
+const Version = 1
 
 // Report is everything that one `parley bench relay` has found out; --json prints it.
 type Report struct {
@@ -33,7 +33,8 @@ type Machine struct {
 	System string `json:"system"`
 }
 
-func thisMachine() Machine {
+// ThisMachine describes it.
+func ThisMachine() Machine {
 	return Machine{CPUs: runtime.NumCPU(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
 }
 
@@ -85,7 +86,7 @@ type Faults struct {
 	Stalled    bool   `json:"stalled"`    // the run was given up: nothing came any more
 }
 
-func (f *Faults) add(o Faults) {
+func (f *Faults) Add(o Faults) {
 	f.Lost += o.Lost
 	f.Gaps += o.Gaps
 	f.Reordered += o.Reordered
@@ -163,8 +164,8 @@ type Ratio struct {
 	Value  float64 `json:"value"`
 }
 
-// summarize fills Medians and Ratios from Runs.
-func (r *Report) summarize() {
+// Summarize fills Medians and Ratios from Runs.
+func (r *Report) Summarize() {
 	for _, run := range r.Runs {
 		if !slices.ContainsFunc(r.Medians, func(m Median) bool { return m.Target == run.Target && m.Phase == run.Phase }) {
 			r.Medians = append(r.Medians, medianOf(r.Runs, run.Target, run.Phase))

@@ -1,6 +1,6 @@
 //go:build linux
 
-package bench
+package field
 
 import (
 	"strconv"
@@ -40,7 +40,7 @@ type route struct {
 	seq       uint64 // of the next message
 }
 
-func newPublisher(f *field, i int) *publisher {
+func newPublisher(f *Field, i int) *publisher {
 	return &publisher{index: i, idle: true, send: wire.Send{Size: f.o.Size, NoAck: f.o.NoAck}}
 }
 
@@ -60,10 +60,10 @@ func (p *publisher) Text(json []byte, now int64) {
 	}
 	a, ok := wire.ParseAnswer(json)
 	if !ok {
-		p.t.faults.Stray++
+		p.t.Faults.Stray++
 		return
 	}
-	p.t.answered(a)
+	p.t.Answered(a)
 	if !a.OK {
 		p.refused(a.Nonce)
 	}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// patience ends a wait that should take moments: on a busy machine with the race
+// detector a moment may be long.
+const patience = 60 * time.Second
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if dir := builtIn; dir != "" {
+			_ = os.RemoveAll(dir)
+		}
+		os.Exit(code)
+	}))
+}
+
+var builtIn string // set by binary
+
+// binary builds the program once, with the race detector.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "parley-test-")
+	if err != nil {
+		return "", err
+	}
+	builtIn = dir
+	at := filepath.Join(dir, "parley")
+	cmd := exec.Command("go", "build", "-race", "-o", at, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return at, nil
+})
+
+// eventually polls cond until it holds.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-end.C:
+			t.Fatalf("in vain, after %v: %s", patience, what)
+		}
+	}
+}
+
+// transcript keeps what a process writes.
+type transcript struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (w *transcript) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text = append(w.text, b...)
+	return len(b), nil
+}
+
+func (w *transcript) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(w.text)
+}
+
+// lines are the whole lines so far.
+func (w *transcript) lines() []string {
+	text := w.String()
+	end := strings.LastIndexByte(text, '\n')
+	if end < 0 {
+		return nil
+	}
+	return strings.Split(text[:end], "\n")
+}
+
+// process is a running parley.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	out    transcript
+	err    transcript
+	exited chan struct{}
+}
+
+// launch starts parley with nothing of this process's PARLEY_ environment.
+func launch(t *testing.T, stdin io.Reader, more []string, args ...string) *process {
+	t.Helper()
+	at, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, cmd: exec.Command(at, args...), exited: make(chan struct{})}
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "PARLEY_") {
+			p.cmd.Env = append(p.cmd.Env, v)
+		}
+	}
+	p.cmd.Env = append(append(p.cmd.Env, "GORACE=halt_on_error=1 exitcode=66", "NO_COLOR=1"), more...)
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = stdin, &p.out, &p.err
+	p.cmd.WaitDelay = time.Second // a grandchild cannot hold it up: there is none
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // the code is asked for by wait
+		close(p.exited)
+	}()
+	t.Cleanup(p.end)
+	return p
+}
+
+// end makes sure that the process is gone, and that it did not die of a bug.
+func (p *process) end() {
+	_ = p.cmd.Process.Kill()
+	<-p.exited
+	for _, bug := range []string{"panic", "DATA RACE", "fatal error", "goroutine "} {
+		if strings.Contains(p.err.String(), bug) {
+			p.t.Errorf("%q says %q:\n%s", p.cmd.Args[1:], bug, p.err.String())
+		}
+	}
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.t.Fatal(err)
+	}
+}
+
+// wait returns the exit code.
+func (p *process) wait() int {
+	p.t.Helper()
+	select {
+	case <-p.exited:
+	case <-time.After(patience):
+		p.signal(syscall.SIGQUIT)
+		<-p.exited
+		p.t.Fatalf("%q did not end:\n%s", p.cmd.Args[1:], p.err.String())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// outcome is how a verb ended.
+type outcome struct {
+	code     int
+	out, err string
+}
+
+func (o outcome) String() string {
+	return fmt.Sprintf("exit code %d\nstdout: %s\nstderr: %s", o.code, o.out, o.err)
+}
+
+// parley runs a verb to its end.
+func parley(t *testing.T, args ...string) outcome {
+	t.Helper()
+	return feed(t, nil, args...)
+}
+
+// feed is parley with something to read.
+func feed(t *testing.T, stdin io.Reader, args ...string) outcome {
+	t.Helper()
+	p := launch(t, stdin, nil, args...)
+	return outcome{p.wait(), p.out.String(), p.err.String()}
+}
+
+// expect fails unless a verb ended with code, and said all of words on stderr.
+func (o outcome) expect(t *testing.T, code int, words ...string) {
+	t.Helper()
+	if o.code != code {
+		t.Errorf("want exit code %d, got %v", code, o)
+	}
+	for _, w := range words {
+		if !strings.Contains(o.err, w) {
+			t.Errorf("stderr lacks %q: %v", w, o)
+		}
+	}
+}
+
+// freePort is a port that nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// within fails when f takes longer than most.
+func within(t *testing.T, most time.Duration, what string, f func()) {
+	t.Helper()
+	start := time.Now()
+	f()
+	if took := time.Since(start); took > most {
+		t.Errorf("%s took %v, more than %v", what, took, most)
+	}
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"parley/gateways/ws"
+)
+
+const (
+	// drainMost is how long an orderly end may take. Source: the option drain-timeout.
+	drainMost = 10 * time.Second
+	// deadSlack is for the machine: from the end of a wait to the end of the process.
+	deadSlack = 3 * time.Second
+)
+
+// listenToEnd reads until the connection ends, and returns how.
+func listenToEnd(c *ws.Client, heard func()) error {
+	for {
+		if _, err := c.Hear(); err != nil {
+			return err
+		}
+		heard()
+	}
+}
+
+// TestStopUnderLoad ends a node while publishers and subscribers are busy: all
+// of them are told. A publisher is some messages ahead of its readers: what is
+// under way is in every buffer, but nobody is slow.
+func TestStopUnderLoad(t *testing.T) {
+	const rooms, readers, ahead = 4, 75, 32
+	n := startNode(t)
+	var (
+		wg    sync.WaitGroup
+		heard atomic.Int64
+		ends  [rooms * (readers + 1)]error
+	)
+	for room := range rooms {
+		name := fmt.Sprintf("room %d", room)
+		read := make(chan struct{}, ahead*readers) // places for messages under way
+		for range cap(read) {
+			read <- struct{}{}
+		}
+		over := make(chan struct{})
+		for i := range readers {
+			c := n.join(t, name)
+			wg.Go(func() {
+				ends[room*(readers+1)+i] = listenToEnd(c, func() {
+					heard.Add(1)
+					read <- struct{}{}
+				})
+			})
+		}
+		c := n.join(t, name)
+		wg.Go(func() {
+			ends[room*(readers+1)+readers] = listenToEnd(c, func() {})
+			close(over)
+		})
+		frame := fmt.Appendf(nil, `{"command":"send","data":{"channel":%q,"message":%q}}`, name, strings.Repeat("x", 128))
+		wg.Go(func() {
+			for c.Say(frame) == nil {
+				for range readers {
+					select {
+					case <-read:
+					case <-over:
+						return
+					}
+				}
+			}
+		})
+	}
+	eventually(t, "traffic", func() bool { return heard.Load() > 100*rooms*readers })
+	within(t, drainMost, "the end", func() {
+		if code := n.stop(); code != 0 {
+			t.Errorf("exit code %d:\n%s", code, n.err.String())
+		}
+	})
+	wg.Wait()
+	lost := 0
+	for i, err := range ends {
+		var c *ws.Closed
+		if !errors.As(err, &c) || c.Code != 1001 || c.Reason == "" {
+			if lost++; lost <= 5 {
+				t.Errorf("client %d of %d ended with: %v", i, len(ends), err)
+			}
+		}
+	}
+	if lost > 0 {
+		t.Errorf("%d of %d clients were not told", lost, len(ends))
+	}
+	if strings.Contains(n.err.String(), "cut off") || strings.Contains(n.err.String(), "late") {
+		t.Errorf("the end was not orderly:\n%s", n.err.String())
+	}
+}
+
+// mute is a client that subscribes and never reads again.
+func (n *node) mute(t *testing.T, channel string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", n.relay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if err := c.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(c, "GET /connect HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n", n.relay)
+	text := `{"command":"subscribe","data":{"topic":"` + channel + `"}}`
+	frame := append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...) // masked with zeros
+	if _, err := c.Write(frame); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestStopWithMuteClient ends a node one of whose clients reads nothing, so that
+// its goodbye is stuck behind messages.
+func TestStopWithMuteClient(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	n.mute(t, "lobby")
+	reader, writer := n.join(t, "lobby"), n.join(t, "lobby")
+	var heard atomic.Int64
+	end := make(chan error, 1)
+	go func() { end <- listenToEnd(reader, func() { heard.Add(1) }) }()
+	frame := fmt.Sprintf(`{"command":"send","data":{"channel":"lobby","message":%q}}`, strings.Repeat("x", 64<<10))
+	for range 12 { // more than the kernels' buffers take, less than the outbound limit
+		ask(t, writer, frame)
+	}
+	eventually(t, "the messages at the other client", func() bool { return heard.Load() == 12 })
+	within(t, drainMost+deadSlack, "the end", func() {
+		if code := n.stop(); code != 0 {
+			t.Errorf("exit code %d:\n%s", code, n.err.String())
+		}
+	})
+	var c *ws.Closed
+	if err := <-end; !errors.As(err, &c) || c.Code != 1001 {
+		t.Errorf("the other client ended with: %v", err)
+	}
+}
+
+// TestSecondSignalEndsAtOnce does not wait for the mute client.
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "--drain-timeout", "1m")
+	c := n.mute(t, "lobby")
+	writer := n.join(t, "lobby")
+	frame := fmt.Sprintf(`{"command":"send","data":{"channel":"lobby","message":%q}}`, strings.Repeat("x", 64<<10))
+	for range 12 {
+		ask(t, writer, frame)
+	}
+	n.signal(syscall.SIGTERM)
+	eventually(t, "the first signal to be taken", func() bool { return strings.Contains(n.err.String(), "stopping") })
+	within(t, deadSlack, "the end", func() {
+		n.signal(syscall.SIGTERM)
+		if code := n.wait(); code != 0 && code != exitFailed {
+			t.Errorf("exit code %d:\n%s", code, n.err.String())
+		}
+	})
+	_ = c.Close()
+}
+
+// TestStopWithIdleConnections ends a node that holds connections which never
+// asked for anything, and some that are half way through.
+func TestStopWithIdleConnections(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	for i, at := range []string{n.relay, n.relay, n.metrics, n.metrics} {
+		c, err := net.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if i%2 == 1 {
+			fmt.Fprint(c, "GET /connect HTTP/1.1\r\nHost: ")
+		}
+	}
+	within(t, drainMost, "the end", func() {
+		if code := n.stop(); code != 0 {
+			t.Errorf("exit code %d:\n%s", code, n.err.String())
+		}
+	})
+}
+
+// TestInterruptIsLikeTerminate is Ctrl-C.
+func TestInterruptIsLikeTerminate(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	c := n.join(t, "lobby")
+	n.signal(syscall.SIGINT)
+	var closed *ws.Closed
+	if err := listenToEnd(c, func() {}); !errors.As(err, &closed) || closed.Code != 1001 {
+		t.Errorf("the client ended with: %v", err)
+	}
+	if code := n.wait(); code != 0 {
+		t.Errorf("exit code %d:\n%s", code, n.err.String())
+	}
+}
