@@ -9,8 +9,11 @@ import (
 )
 
 // seedFlag and seedEnv replay one seed. The variable serves runs over many
-// packages: not all of them know the flag.
-var seedFlag = flag.Uint64("seed", 0, "run seeded tests with this seed only; 0: all of them")
+// packages: not all of them know the flag. seedsFlag is for long searches.
+var (
+	seedFlag  = flag.Uint64("seed", 0, "run seeded tests with this seed only; 0: all of them")
+	seedsFlag = flag.Uint64("seeds", 0, "run seeded tests with this many seeds; 0: as many as each wants")
+)
 
 const seedEnv = "TESTKIT_SEED"
 
@@ -35,6 +38,9 @@ func wantedSeed(t testing.TB) uint64 {
 // one alone.
 func Seeds(t *testing.T, n uint64, test func(t *testing.T, d *Driver)) {
 	t.Helper()
+	if *seedsFlag != 0 {
+		n = *seedsFlag
+	}
 	first, last := uint64(1), n
 	if seed := wantedSeed(t); seed != 0 {
 		first, last = seed, seed

@@ -12,7 +12,7 @@ import (
 
 // storySeeds is in how many drawn orders each story is played, after once with
 // goroutines.
-const storySeeds = 5
+const storySeeds = 3
 
 // tellRelay plays a story on a relay node.
 func tellRelay(t *testing.T, path string, d *testkit.Driver, network *testkit.Network) {

@@ -189,6 +189,9 @@ func TestFailureNamesItsSeed(t *testing.T) {
 	if !strings.Contains(out, "-run '^TestFailingSeed$' -seed=3") || !strings.Contains(out, "ran 2") || strings.Contains(out, "ran 4") {
 		t.Errorf("all seeds: %s", out)
 	}
+	if out := run("", "-seeds=3"); !strings.Contains(out, "-seed=3") {
+		t.Errorf("three seeds: %s", out)
+	}
 	for _, out := range []string{run("", "-seed=3"), run("TESTKIT_SEED=3")} {
 		if !strings.Contains(out, "-seed=3") || strings.Contains(out, "ran ") {
 			t.Errorf("replay: %s", out)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -229,26 +228,6 @@ func TestRestartOfTheDead(t *testing.T) {
 	})
 }
 
-// TestTheDeadStayDead has a child that is told to stop while its parent decides
-// to restart it.
-func TestTheDeadStayDead(t *testing.T) {
-	testkit.Seeds(t, 10, func(t *testing.T, d *testkit.Driver) {
-		sys := testkit.System(t, testkit.Under(d))
-		parent := tree.Spawn(sys.Root, "parent", spec(tree.Restart, nil))
-		made := 0
-		gauge := &tree.Gauge{}
-		sys.Root.Send(parent, func(ctx actor.Context) {
-			child := tree.Spawn(ctx, "child", tree.Spec{Gauge: gauge, New: func() actor.Actor { made++; return &puppet{} }})
-			ctx.Stop(child)
-			ctx.(actor.Supervisor).RestartChildren(child)
-		})
-		testkit.Stop(t, sys, parent)
-		if made != 1 {
-			t.Errorf("made %d times", made)
-		}
-	})
-}
-
 // load is a message with a weight.
 type load int
 
@@ -324,116 +303,5 @@ func TestNothingElseIsLost(t *testing.T) {
 			}
 		}
 		testkit.Stop(t, f.sys, f.parent)
-	})
-}
-
-// TestLastWordsMayPanic has panics wherever an actor can have one on its way
-// out: its parent must be able to stop all the same.
-func TestLastWordsMayPanic(t *testing.T) {
-	panicsAt := func(match func(msg any) bool) func(actor.Context) {
-		return func(ctx actor.Context) {
-			if match(ctx.Message()) {
-				panic("told to")
-			}
-		}
-	}
-	for _, c := range []struct {
-		name  string
-		match func(msg any) bool
-	}{
-		{"stopping", func(m any) bool { _, ok := m.(*actor.Stopping); return ok }},
-		{"stopped", func(m any) bool { _, ok := m.(*actor.Stopped); return ok }},
-		{"restarting", func(m any) bool { _, ok := m.(*actor.Restarting); return ok }},
-		{"child's end", func(m any) bool { _, ok := m.(*actor.Terminated); return ok }},
-		{"user message while stopping", func(m any) bool { return m == "late" }},
-	} {
-		for _, policy := range []tree.Policy{tree.Stop, tree.Restart} {
-			t.Run(fmt.Sprint(c.name, policy), func(t *testing.T) {
-				testkit.Seeds(t, 10, func(t *testing.T, d *testkit.Driver) {
-					sys := testkit.System(t, testkit.Under(d), testkit.ExpectFailures(1))
-					parent := tree.Spawn(sys.Root, "parent", spec(policy, nil))
-					var child *actor.PID
-					sys.Root.Send(parent, func(ctx actor.Context) {
-						child = tree.Spawn(ctx, "child", spec(tree.Stop, panicsAt(c.match)))
-						ctx.Send(child, func(ctx actor.Context) { tree.Spawn(ctx, "grandchild", spec(tree.Stop, nil)) })
-					})
-					d.Settle()
-					switch c.name {
-					case "restarting": // what the supervisor does when the child failed
-						sys.Root.Send(parent, func(ctx actor.Context) { ctx.(actor.Supervisor).RestartChildren(child) })
-					case "user message while stopping":
-						sys.Root.Send(child, func(ctx actor.Context) {
-							ctx.Stop(ctx.Self())
-							ctx.Send(ctx.Self(), "late")
-						})
-					}
-					testkit.Stop(t, sys, parent)
-				})
-			})
-		}
-	}
-}
-
-func TestAfter(t *testing.T) {
-	testkit.Seeds(t, 3, func(t *testing.T, d *testkit.Driver) {
-		f := newFamily(t, d, tree.Stop, 0)
-		var stopped *tree.Timer
-		f.sys.Root.Send(f.child, func(ctx actor.Context) {
-			tree.After(ctx, 2*time.Second, "second")
-			tree.After(ctx, time.Second, "first")
-			stopped = tree.After(ctx, 1500*time.Millisecond, "never")
-			stopped.Stop()
-			stopped.Stop()
-			(*tree.Timer)(nil).Stop()
-		})
-		d.Run(time.Minute)
-		f.want(t, "1s child got first", "2s child got second")
-		stopped.Stop()
-		testkit.Stop(t, f.sys, f.parent)
-	})
-}
-
-// late may find its actor gone.
-type late struct{}
-
-func (late) IgnoreDeadLetterLogging() {}
-
-// TestRuntimeDriver is what runs in production, on fake time.
-func TestRuntimeDriver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		sys := testkit.System(t)
-		d := &diary{start: time.Now()}
-		pid := tree.Spawn(sys.Root, "", spec(tree.Stop, d.hook("a")))
-		sys.Root.Send(pid, func(ctx actor.Context) {
-			tree.After(ctx, time.Second, "first")
-			tree.After(ctx, 2*time.Second, "never").Stop()
-			tree.After(ctx, time.Hour, late{})
-			root, self := ctx.ActorSystem().Root, ctx.Self()
-			tree.Go(sys, func() {
-				time.Sleep(3 * time.Second) // slow work
-				root.Send(self, "worked")
-			})
-		})
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		d.want(t, "0s a started", "1s a got first", "3s a got worked")
-		testkit.Stop(t, sys, pid)
-		time.Sleep(time.Hour)
-	})
-}
-
-func TestNamesAreTakenOnce(t *testing.T) {
-	testkit.Seeds(t, 1, func(t *testing.T, d *testkit.Driver) {
-		sys := testkit.System(t, testkit.Under(d))
-		a := tree.Spawn(sys.Root, "a", spec(tree.Stop, nil))
-		func() {
-			defer func() {
-				if r := recover(); r == nil {
-					t.Error("a name was taken twice")
-				}
-			}()
-			tree.Spawn(sys.Root, "a", spec(tree.Stop, nil))
-		}()
-		testkit.Stop(t, sys, a)
 	})
 }

@@ -31,10 +31,12 @@ type Conn struct {
 	released atomic.Bool
 
 	mu       sync.Mutex
-	rest     []byte // not yet taken by the kernel, oldest first
-	flushing bool   // flush has taken bytes that are not yet written
-	closing  bool   // a close frame is on its way: read deadlines are final
-	err      error  // of the last write; final
+	rest     []byte    // not yet taken by the kernel, oldest first
+	flushing bool      // flush has taken bytes that are not yet written
+	deadline time.Time // of flush's write under way
+	until    time.Time // when flush must be over; zero: not closing
+	closing  bool      // a close frame is on its way: read deadlines are final
+	err      error     // of the last write; final
 }
 
 // NewConn wraps an accepted connection.
@@ -147,9 +149,9 @@ func (c *Conn) kept() int {
 // 64 KiB in the write time-out is slow, not gone.
 const flushStep = 64 << 10
 
-// flush writes what is kept, waiting for the peer at most timeout a step and
-// until, if set, in all. One goroutine at a time.
-func (c *Conn) flush(timeout time.Duration, until time.Time) error {
+// flush writes what is kept, waiting for the peer at most timeout a step. One
+// goroutine at a time.
+func (c *Conn) flush(timeout time.Duration) error {
 	for {
 		c.mu.Lock()
 		b := c.rest
@@ -160,11 +162,7 @@ func (c *Conn) flush(timeout time.Duration, until time.Time) error {
 			return err
 		}
 		for len(b) > 0 && err == nil {
-			deadline := time.Now().Add(timeout)
-			if !until.IsZero() && until.Before(deadline) {
-				deadline = until
-			}
-			_ = c.SetWriteDeadline(deadline)
+			c.nextStep(timeout)
 			var n int
 			n, err = c.Conn.Write(b[:min(len(b), flushStep)])
 			b = b[n:]
@@ -173,6 +171,28 @@ func (c *Conn) flush(timeout time.Duration, until time.Time) error {
 		if err != nil {
 			return c.flushFailed(b, err)
 		}
+	}
+}
+
+// nextStep sets the deadline of one write.
+func (c *Conn) nextStep(timeout time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = time.Now().Add(timeout)
+	if !c.until.IsZero() && c.until.Before(c.deadline) {
+		c.deadline = c.until
+	}
+	_ = c.SetWriteDeadline(c.deadline)
+}
+
+// hurry makes flush end at until, also a write that is under way.
+func (c *Conn) hurry(until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = until
+	if c.flushing && until.Before(c.deadline) {
+		c.deadline = until
+		_ = c.SetWriteDeadline(until)
 	}
 }
 

@@ -65,14 +65,8 @@ func TestLinkEnds(t *testing.T) {
 		{"the peer breaks the rules", func(_ *world, p *peer) { p.say("bad 1002") }, []string{"close 1002 bad line"}},
 		{"the peer half-closes", func(_ *world, p *peer) { _ = p.CloseWrite() }, nil},
 		{"the server panics", func(w *world, p *peer) { p.say("panic") }, []string{"close 1011 server failed"}},
-		{"the server is gone", func(w *world, p *peer) {
-			w.isGone(w.servers[0])
-			w.mu.Lock()
-			w.servers[0].gone = true // it says nothing when it stops
-			w.mu.Unlock()
-			w.sys.Root.Stop(w.servers[0].pid)
-			synctest.Wait()
-			p.say("anybody?")
+		{"the server is gone", func(w *world, _ *peer) { // as the system tells whoever sent to it
+			w.sys.Root.Send(w.link(1), &actor.DeadLetterResponse{})
 		}, []string{"close 1013 not served"}},
 		{"the link's actor panics", func(w *world, _ *peer) { w.say(1, appendMarker) }, []string{"close 1001 going away"}},
 		{"the decoder panics", func(_ *world, p *peer) { p.say(decodeMarker) }, []string{"close 1011 internal error"}},
@@ -212,11 +206,9 @@ func TestDrainWithoutLinks(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, options{})
 		start := time.Now()
-		for range 1 {
-			m, err := w.sys.Root.RequestFuture(w.links, &linkpb.Drain{Code: 1001}, time.Minute).Result()
-			if _, ok := m.(*linkpb.Drained); !ok || err != nil {
-				t.Errorf("drain was answered with %v, %v", m, err)
-			}
+		m, err := w.sys.Root.RequestFuture(w.links, &linkpb.Drain{Code: 1001}, time.Minute).Result()
+		if _, ok := m.(*linkpb.Drained); !ok || err != nil {
+			t.Errorf("drain was answered with %v, %v", m, err)
 		}
 		if time.Since(start) != 0 {
 			t.Errorf("draining nothing took %v", time.Since(start))
@@ -263,6 +255,7 @@ func TestDrainWaitsForLastWords(t *testing.T) {
 				if reads {
 					p.listen().wantEnd(string(make([]byte, 150)), "close 1001 bye")
 				}
+				_ = p.Close()
 				w.stop()
 			})
 		})

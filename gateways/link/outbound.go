@@ -33,7 +33,6 @@ type Outbound struct {
 	flight   int     // of bytes: handed to conn, and not all with the kernel
 	draining bool    // a goroutine is on it; nobody else may write
 	state    outState
-	until    time.Time         // when closing: the socket closes at the latest
 	lost     map[string]uint64 // dropped frames to report, by source
 	reported time.Time         // when lost was last told
 
@@ -228,8 +227,8 @@ func (o *Outbound) shut(code uint32, reason string) {
 func (o *Outbound) close(code uint32, reason string) {
 	o.grow(-int(o.bytes.Load()))
 	o.state = outClosing
-	o.until = time.Now().Add(closeLinger)
 	o.credit.close()
+	o.conn.hurry(time.Now().Add(closeLinger))
 	o.conn.hangUp(2 * closeLinger)
 	o.kind.closed(code)
 	if code != 0 {
@@ -273,7 +272,7 @@ func (o *Outbound) fail() {
 // drain runs while there is a backlog.
 func (o *Outbound) drain() {
 	for {
-		err := o.conn.flush(o.kind.WriteTimeout, o.deadline())
+		err := o.conn.flush(o.kind.WriteTimeout)
 		wire, more := o.next(err)
 		if !more {
 			return
@@ -288,12 +287,6 @@ func (o *Outbound) drain() {
 			}
 		}
 	}
-}
-
-func (o *Outbound) deadline() time.Time {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.until
 }
 
 // next decides what drain does after a flush: err ends the link or closes it

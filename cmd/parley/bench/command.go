@@ -49,8 +49,9 @@ Scenarios:
   storm     fanout, without and with clients that guess a password
   flood     a publisher that never waits, and subscribers that read little or nothing
 
-One process holds about 19,000 connections under the usual limit of 20,000 descriptors: start several for more.`,
-		Example: `  parley bench relay --pid $(pidof parley) --subscribers 1000 --inflight 32 --against-limit --repeat 5
+Memory that a server has used once it seldom gives back: for idle, start a fresh one. One process holds about 19,000
+connections under a limit of 20,000 descriptors, and one pair of addresses about 28,000: start several, with --source.`,
+		Example: `  parley bench relay --pid 4711 --subscribers 1000 --inflight 32 --against-limit --repeat 5
   parley bench relay --scenario idle --clients 10000 --pid 4711 --json
   parley bench relay --scenario slow --url ws://127.0.0.1:8912/connect`,
 		Args:          cobra.NoArgs,

@@ -118,6 +118,7 @@ func (s *sitters) sit(ctx context.Context) (report.Run, error) {
 	if err != nil {
 		return r, err
 	}
+	r.Idle.SettledKiB = settled.Resident
 	r.Idle.PerClient = float64(settled.Resident-before.Resident) / float64(s.o.Clients)
 	if err := s.probe(ctx, r.Idle); err != nil {
 		return r, err

@@ -107,18 +107,18 @@ func (r *Report) printDeliveries(t *table) {
 
 func (r *Report) printIdle(t *table) {
 	t.row("round", "clients", "all connected", "connect p50", "p99", "subscribe p50", "p99", "server CPU each",
-		"RSS each", "all answered", "answer p99", "no answer")
+		"RSS", "growth each", "all answered", "answer p99", "no answer")
 	for _, x := range r.Runs {
-		cpu, rss := "-", "-"
+		cpu, rss, each := "-", "-", "-"
 		if x.Memory != nil {
-			cpu, rss = fmt.Sprintf("%.3fms", x.Idle.ConnectCPUMillis), fmt.Sprintf("%.1fKiB", x.Idle.PerClient)
+			cpu, rss, each = fmt.Sprintf("%.3fms", x.Idle.ConnectCPUMillis), mib(x.Idle.SettledKiB), fmt.Sprintf("%.1fKiB", x.Idle.PerClient)
 		}
 		answer := 0.0
 		if x.Answer != nil {
 			answer = x.Answer.P99
 		}
 		t.row(fmt.Sprint(x.Round), fmt.Sprint(x.Idle.Clients), fmt.Sprintf("%.2fs", x.Idle.ConnectSeconds),
-			us(x.Connect.P50), us(x.Connect.P99), us(x.Subscribe.P50), us(x.Subscribe.P99), cpu, rss,
+			us(x.Connect.P50), us(x.Connect.P99), us(x.Subscribe.P50), us(x.Subscribe.P99), cpu, rss, each,
 			fmt.Sprintf("%.3fs", x.Idle.AllAnswered), us(answer), fmt.Sprint(x.Idle.Missing))
 	}
 	t.end()

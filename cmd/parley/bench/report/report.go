@@ -119,7 +119,8 @@ type Idle struct {
 	// ConnectSeconds is how long it took until all were connected and subscribed.
 	ConnectSeconds   float64 `json:"connect_seconds"`
 	ConnectCPUMillis float64 `json:"connect_cpu_ms,omitempty"`        // the server's, a client
-	PerClient        float64 `json:"rss_per_client_kib,omitempty"`    // the server's growth, a client
+	PerClient        float64 `json:"rss_per_client_kib,omitempty"`    // the server's growth, a client: right only on a fresh server
+	SettledKiB       int64   `json:"settled_rss_kib,omitempty"`       // the server, with all clients sitting
 	AllAnswered      float64 `json:"all_answered_seconds"`            // from the first probe sent to the last answer
 	ProbeCPUMillis   float64 `json:"probe_cpu_ms_per_call,omitempty"` // the server's, a probe
 	Missing          int     `json:"missing"`                         // clients that got no answer
@@ -139,7 +140,7 @@ type Flood struct {
 	Sent              uint64  `json:"sent"`
 	AcceptedPerSecond float64 `json:"accepted_per_second"`
 	BytesPerSecond    float64 `json:"bytes_per_second"`
-	// Read is what the subscribers took, bytes a second, all of them.
+	// ReadLimit is what each subscriber took at most.
 	ReadLimit int `json:"read_limit_bytes_per_second"`
 }
 
