@@ -115,7 +115,7 @@ func launch(t *testing.T, stdin io.Reader, more []string, args ...string) *proce
 			p.cmd.Env = append(p.cmd.Env, v)
 		}
 	}
-	p.cmd.Env = append(append(p.cmd.Env, "GORACE=halt_on_error=1 exitcode=66", "NO_COLOR=1"), more...)
+	p.cmd.Env = append(append(p.cmd.Env, "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0", "NO_COLOR=1"), more...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = stdin, &p.out, &p.err
 	p.cmd.WaitDelay = time.Second // a grandchild cannot hold it up: there is none
 	if err := p.cmd.Start(); err != nil {

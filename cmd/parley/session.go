@@ -180,7 +180,7 @@ func reachError(err error, at string) error {
 	switch {
 	case errors.As(err, &untrusted):
 		return fmt.Errorf("%s; to trust a certificate of your own, set SSL_CERT_FILE to its file in the environment", text)
-	case errors.As(err, &noTLS):
+	case errors.As(err, &noTLS), strings.Contains(text, "HTTP response to HTTPS client"):
 		return fmt.Errorf("%s; the server speaks without TLS: write ws:// or http://", text)
 	case strings.Contains(text, "HTTPS server"):
 		return fmt.Errorf("%s; write wss:// or https://", text)

@@ -264,6 +264,7 @@ func (w *world) isGone(s *served) bool {
 
 // heard is what a member's server got so far.
 func (w *world) heard(member int) []string {
+	synctest.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]string(nil), w.servers[member-1].heard...)
