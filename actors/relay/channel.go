@@ -16,7 +16,7 @@ import (
 //
 //	parent    channels
 //	receives  publish, join, leave, count, sweep
-//	sends     messages.Multicast to shards; joined to clients; emptied to channels; counted to stats
+//	sends     messages.Multicast to shards; joined, left to clients; emptied to channels; counted to stats
 //	stops     by channels, when it is empty
 type channel struct {
 	name   string // fixed at spawn
@@ -135,8 +135,9 @@ func (c *channel) onLeave(ctx actor.Context, m *leave) {
 		return // it failed before it had joined
 	}
 	c.size--
-	if m.answer {
+	if m.client != nil {
 		c.answer(ctx, m.member, m.nonce)
+		ctx.Send(m.client, &left{ctx.Self()})
 	}
 	if c.size == 0 {
 		ctx.Request(ctx.Parent(), &emptied{c.name, c.joins, c.ring})

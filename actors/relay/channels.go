@@ -15,7 +15,7 @@ import (
 // clients that open the same name meet.
 //
 //	parent    node
-//	receives  subscribe, abandon, emptied, list, count, relaypb.CensusRequest, meet
+//	receives  subscribe, again, abandon, emptied, list, count, relaypb.CensusRequest, meet
 //	sends     join, leave, count to channels; needHash, refused to clients; relaypb.Answer to links; lost to clients; counting, closed to stats
 //	stops     with the node
 type channels struct {
@@ -25,6 +25,7 @@ type channels struct {
 	open  map[string]*openChannel // owned, as all that follows
 	byPID map[string]string       // names by id of the channel's actor
 	names []string                // sorted; nil: to be made
+	at    *subscribe              // being decided
 	met   *meet                   // set by meet; outlives a restart
 }
 
@@ -57,6 +58,10 @@ func (c *channels) Receive(ctx actor.Context) {
 		*c.met = *m
 	case *subscribe:
 		c.onSubscribe(ctx, m)
+	case *again:
+		c.onAgain(ctx, m)
+	case *actor.Restarting:
+		c.onRestarting(ctx)
 	case *abandon:
 		if o := c.open[m.name]; o != nil {
 			ctx.Send(o.pid, &m.leave)
@@ -74,9 +79,15 @@ func (c *channels) Receive(ctx actor.Context) {
 	}
 }
 
-// onSubscribe decides who may join. The first subscriber's password, or none,
-// becomes the channel's; a channel without one ignores a given one.
 func (c *channels) onSubscribe(ctx actor.Context, m *subscribe) {
+	c.at = m
+	c.decide(ctx, m)
+	c.at = nil
+}
+
+// decide says who may join. The first subscriber's password, or none,
+// becomes the channel's; a channel without one ignores a given one.
+func (c *channels) decide(ctx actor.Context, m *subscribe) {
 	o := c.open[m.name]
 	switch {
 	case o == nil && len(c.open) >= c.limits.Channels:
@@ -93,14 +104,36 @@ func (c *channels) onSubscribe(ctx actor.Context, m *subscribe) {
 		return
 	}
 	o.joins++
+	m.channel = o.pid
 	ctx.Send(o.pid, &join{m})
+}
+
+// onAgain takes up a subscribe whose join was lost with its channel, once: it
+// may be the reason. The answer to any other is on its way.
+func (c *channels) onAgain(ctx actor.Context, m *again) {
+	switch {
+	case m.sub.channel != m.lost:
+	case m.sub.again:
+		ctx.Send(m.sub.client, &refused{m.sub.name, reasonBusy})
+	default:
+		m.sub.again = true
+		c.onSubscribe(ctx, m.sub)
+	}
+}
+
+// onRestarting answers the subscribe that made this actor fail: it is gone.
+func (c *channels) onRestarting(ctx actor.Context) {
+	if c.at != nil {
+		ctx.Send(c.at.client, &refused{c.at.name, reasonBusy})
+	}
 }
 
 func (c *channels) spawn(ctx actor.Context, name string) *actor.PID {
 	root := ctx.ActorSystem().Root
 	metrics := tree.Of(ctx.ActorSystem())
 	return tree.Spawn(ctx, "", tree.Spec{
-		New: func() actor.Actor { return newChannel(name, c.fanout) },
+		New:    func() actor.Actor { return newChannel(name, c.fanout) },
+		Inline: true,
 		Refused: func(m any) {
 			if p, ok := m.(*publish); ok {
 				metrics.Drop(tree.SlowDown, 1)

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/proto"
 
 	"parley/actors/tree"
 	"parley/messages/linkpb"
@@ -17,8 +16,8 @@ import (
 // wrong, and passes the rest on.
 //
 //	parent    clients
-//	receives  relaypb.Subscribe, relaypb.Unsubscribe, relaypb.List, relaypb.Send, linkpb.Malformed, linkpb.Closed, vaultpb.HashResponse, joined, refused, needHash, lost, busyOver
-//	sends     linkpb.Accepted, linkpb.Close, linkpb.Settled, relaypb.Answer, relaypb.Error to its link; subscribe, abandon, list to channels; publish, leave, join to a channel; vaultpb.HashRequest, vaultpb.Remember to vault
+//	receives  relaypb.Subscribe, relaypb.Unsubscribe, relaypb.List, relaypb.Send, linkpb.Malformed, linkpb.Closed, vaultpb.HashResponse, joined, left, refused, needHash, lost, busyOver
+//	sends     linkpb.Accepted, linkpb.Close, linkpb.Settled, relaypb.Answer, relaypb.Error to its link; subscribe, again, abandon, list to channels; publish, leave, join to a channel; vaultpb.HashRequest, vaultpb.Remember to vault
 //	stops     when the link stops and no subscribe is under way
 type client struct {
 	limits   *Limits // fixed at spawn, as all of this block
@@ -42,17 +41,32 @@ type subscription struct {
 // asked is a subscribe that is under way.
 type asked struct {
 	m       *relaypb.Subscribe
-	hash    []byte          // of m's password, once known
-	waiting []proto.Message // commands for this channel that came meanwhile
+	sent    *subscribe // what channels was asked last
+	hash    []byte     // of m's password, once known
+	waiting []any      // commands for this channel that came meanwhile, and listings
+}
+
+// listing is a list that waits for subscribes.
+type listing struct {
+	m    *relaypb.List
+	own  []string // subscribed
+	open int      // subscribes under way
 }
 
 // trouble is what only some clients need.
 type trouble struct {
-	hashing  []string // names whose passwords wait for the vault, one at a time
+	hashing  []string  // names whose passwords wait for the vault, one at a time
+	leaving  []parting // unsubscribes that their channels have not answered
 	wrong    tally
 	errors   tally
 	busies   tally
 	busyWait *tree.Timer
+}
+
+// parting is an unsubscribe under way.
+type parting struct {
+	channel *actor.PID
+	nonce   []byte
 }
 
 func (c *client) troubled() *trouble {
@@ -88,6 +102,8 @@ func (c *client) Receive(ctx actor.Context) {
 		c.onMalformed(ctx, m)
 	case *joined:
 		c.onJoined(ctx, m)
+	case *left:
+		c.parted(m.channel)
 	case *refused:
 		c.onRefused(ctx, m)
 	case *needHash:
@@ -122,14 +138,22 @@ func (c *client) onStopping(ctx actor.Context) {
 }
 
 // onClosed leaves all channels. A subscribe under way is waited for, or its
-// channel would keep a member that is gone.
+// channel would keep a member that is gone; passwords that wait for the vault
+// are not worth its while any more. The link's reader may still send commands.
 func (c *client) onClosed(ctx actor.Context) {
 	c.link = nil
+	var unasked []string
+	if t := c.trouble; t != nil {
+		t.leaving = nil
+		if len(t.hashing) > 1 {
+			t.hashing, unasked = t.hashing[:1], t.hashing[1:]
+		}
+	}
 	c.subs = slices.DeleteFunc(c.subs, func(s subscription) bool {
 		if s.channel != nil {
 			ctx.Send(s.channel, &leave{member: c.member, lossy: s.lossy})
 		}
-		return s.channel != nil
+		return s.channel != nil || slices.Contains(unasked, s.name)
 	})
 	c.stopWhenDone(ctx)
 }
@@ -184,24 +208,58 @@ func (c *client) onUnsubscribe(ctx actor.Context, m *relaypb.Unsubscribe) {
 	case s.channel == nil:
 		s.asked.waiting = append(s.asked.waiting, m)
 	default:
-		ctx.Send(s.channel, &leave{member: c.member, lossy: s.lossy, answer: true, nonce: m.GetNonce()})
+		t := c.troubled()
+		t.leaving = append(t.leaving, parting{s.channel, m.GetNonce()})
+		ctx.Send(s.channel, &leave{member: c.member, lossy: s.lossy, client: ctx.Self(), nonce: m.GetNonce()})
 		c.drop(m.GetChannel())
 	}
 }
 
+// parted ends the oldest unsubscribe that a channel has not answered, if there
+// is one.
+func (c *client) parted(channel *actor.PID) (p parting, ok bool) {
+	if c.trouble == nil {
+		return p, false
+	}
+	all := c.trouble.leaving
+	i := slices.IndexFunc(all, func(p parting) bool { return p.channel.Equal(channel) })
+	if i < 0 {
+		return p, false
+	}
+	p = all[i]
+	if c.trouble.leaving = slices.Delete(all, i, i+1); len(all) == 1 {
+		c.trouble.leaving = nil
+	}
+	return p, true
+}
+
+// onList says what is subscribed after all commands before it, and so waits for
+// the subscribes under way.
 func (c *client) onList(ctx actor.Context, m *relaypb.List) {
-	own := make([]string, 0, len(c.subs))
+	l := &listing{m: m, own: make([]string, 0, len(c.subs))}
 	for _, s := range c.subs {
-		if s.channel != nil {
-			own = append(own, s.name)
+		if s.channel == nil {
+			s.asked.waiting = append(s.asked.waiting, l)
+			l.open++
+		} else {
+			l.own = append(l.own, s.name)
 		}
 	}
-	slices.Sort(own)
-	ctx.Send(c.channels, &list{subscribed: own, link: c.link, nonce: m.GetNonce()})
+	c.sendList(ctx, l)
+}
+
+func (c *client) sendList(ctx actor.Context, l *listing) {
+	if l.open == 0 && c.link != nil {
+		slices.Sort(l.own)
+		ctx.Send(c.channels, &list{subscribed: l.own, link: c.link, nonce: l.m.GetNonce()})
+	}
 }
 
 // onMalformed answers what was no command. Many of them end the connection.
 func (c *client) onMalformed(ctx actor.Context, m *linkpb.Malformed) {
+	if c.link == nil {
+		return
+	}
 	ctx.Send(c.link, &relaypb.Error{Reason: m.GetReason(), Nonce: m.GetNonce(), Charge: m.GetCharge()})
 	if c.troubled().errors.add(time.Now()) >= errorsAllowed {
 		ctx.Send(c.link, &linkpb.Close{Code: closePolicy, Reason: "too many errors"})
@@ -215,17 +273,22 @@ func (c *client) fail(ctx actor.Context, reason string, nonce []byte, charge uin
 	}
 }
 
-// onLost forgets a channel whose actor failed. Messages of this client may have
-// been lost with it, and their credit.
+// onLost forgets a channel whose actor failed. What this client had sent to it
+// may be lost: messages, whose credit comes back; an unsubscribe, which is
+// answered here; a subscribe, which only channels can tell.
 func (c *client) onLost(ctx actor.Context, m *lost) {
 	s := c.find(m.name)
-	switch {
-	case s == nil || c.link == nil && s.channel != nil:
-	case s.channel == nil: // asked, and perhaps never answered
-		if !slices.Contains(c.troubled().hashing, m.name) {
-			c.ask(ctx, s)
-		}
-	case s.channel.Equal(m.channel):
+	if s != nil && s.channel == nil {
+		ctx.Send(c.channels, &again{s.asked.sent, m.channel})
+	}
+	if c.link == nil {
+		return
+	}
+	for p, ok := c.parted(m.channel); ok; p, ok = c.parted(m.channel) {
+		ctx.Send(c.link, &linkpb.Settled{All: true})
+		ctx.Send(c.link, &relaypb.Answer{Ok: true, Nonce: p.nonce})
+	}
+	if s != nil && m.channel.Equal(s.channel) {
 		c.drop(m.name)
 		ctx.Send(c.link, &linkpb.Settled{All: true})
 		ctx.Send(c.link, &relaypb.Error{Reason: reasonLost, Channel: m.name})

@@ -33,7 +33,7 @@ func SpawnClients(ctx actor.SpawnerContext, limits Limits, channels, vault *acto
 func (c *clients) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		c.mold = tree.NewMold(ctx.ActorSystem(), tree.Spec{})
+		c.mold = tree.NewMold(ctx.ActorSystem(), tree.Spec{Inline: true})
 	case *linkpb.Opened:
 		c.onOpened(ctx, m)
 	case *actor.Terminated:

@@ -13,6 +13,14 @@ type (
 		member      uint64
 		client      *actor.PID
 		nonce       []byte
+
+		channel *actor.PID // set by channels, for itself: where the join went; nil: nowhere
+		again   bool       // set by channels, for itself: the join was lost once
+	}
+	// again asks for a subscribe once more, if its join went to a channel that failed.
+	again struct {
+		sub  *subscribe
+		lost *actor.PID
 	}
 	// needHash asks the client to have its password hashed and to subscribe again.
 	needHash struct{ name string }
@@ -29,9 +37,11 @@ type (
 	leave struct {
 		member uint64
 		lossy  bool
-		answer bool // the client asked for it and waits
+		client *actor.PID // asked for it and waits for the answer; nil: nobody
 		nonce  []byte
 	}
+	// left tells a client that its leave was answered.
+	left struct{ channel *actor.PID }
 	// abandon is leave for a client that failed while it subscribed.
 	abandon struct {
 		name  string
@@ -100,6 +110,12 @@ func (*publish) IgnoreDeadLetterLogging() {}
 
 // IgnoreDeadLetterLogging marks messages that may find a channel failed.
 func (*leave) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging marks messages that may find a channel failed.
+func (*join) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging marks messages that may find a client stopped.
+func (*left) IgnoreDeadLetterLogging() {}
 
 // IgnoreDeadLetterLogging marks messages that may find a channel stopped.
 func (*count) IgnoreDeadLetterLogging() {}

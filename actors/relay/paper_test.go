@@ -19,8 +19,9 @@ type peer struct {
 	w      *world
 	member uint64
 	link   *actor.PID
-	server *actor.PID // set by Accepted
-	script []act      // what it will do
+	server *actor.PID      // set by Accepted
+	script []act           // what it will do
+	late   []proto.Message // what its reader still says when the link has stopped
 
 	gone    bool // its link has stopped
 	code    uint32
@@ -113,6 +114,9 @@ func (l *paperLink) Receive(ctx actor.Context) {
 		l.gone = true
 		if l.server != nil {
 			ctx.Send(l.server, &linkpb.Closed{})
+		}
+		for _, m := range l.late {
+			l.w.sys.Root.RequestWithCustomSender(l.server, m, l.link)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/proto"
 
 	"parley/actors/tree"
 	"parley/messages/linkpb"
@@ -19,6 +18,7 @@ import (
 func (c *client) onSubscribe(ctx actor.Context, m *relaypb.Subscribe) {
 	s := c.find(m.GetChannel())
 	switch {
+	case c.link == nil:
 	case s != nil && s.channel == nil:
 		s.asked.waiting = append(s.asked.waiting, m)
 	case s != nil: // twice is fine, and delivered once
@@ -32,10 +32,11 @@ func (c *client) onSubscribe(ctx actor.Context, m *relaypb.Subscribe) {
 }
 
 func (c *client) ask(ctx actor.Context, s *subscription) {
-	ctx.Send(c.channels, &subscribe{
+	s.asked.sent = &subscribe{
 		name: s.name, hasPassword: s.asked.m.GetHasPassword(), hash: s.asked.hash, lossy: s.lossy,
 		member: c.member, client: ctx.Self(), nonce: s.asked.m.GetNonce(),
-	})
+	}
+	ctx.Send(c.channels, s.asked.sent)
 }
 
 func (c *client) onJoined(ctx actor.Context, m *joined) {
@@ -55,7 +56,7 @@ func (c *client) onJoined(ctx actor.Context, m *joined) {
 		c.stopWhenDone(ctx)
 		return
 	}
-	c.replay(ctx, waiting)
+	c.replay(ctx, m.name, waiting)
 }
 
 // onRefused answers a subscribe that failed, and counts wrong passwords.
@@ -74,11 +75,11 @@ func (c *client) onRefused(ctx actor.Context, m *refused) {
 	if m.reason == reasonPassword && c.troubled().wrong.add(time.Now()) >= wrongAllowed {
 		ctx.Send(c.link, &linkpb.Close{Code: closePolicy, Reason: "too many wrong passwords"})
 	}
-	c.replay(ctx, asked.waiting)
+	c.replay(ctx, m.name, asked.waiting)
 }
 
 // replay takes up the commands that waited for a subscribe to end.
-func (c *client) replay(ctx actor.Context, waiting []proto.Message) {
+func (c *client) replay(ctx actor.Context, name string, waiting []any) {
 	for _, m := range waiting {
 		switch m := m.(type) {
 		case *relaypb.Send:
@@ -87,11 +88,31 @@ func (c *client) replay(ctx actor.Context, waiting []proto.Message) {
 			c.onSubscribe(ctx, m)
 		case *relaypb.Unsubscribe:
 			c.onUnsubscribe(ctx, m)
+		case *listing:
+			c.onSettled(ctx, name, m)
 		}
 	}
 }
 
+// onSettled goes on with a list that waited for one of its names.
+func (c *client) onSettled(ctx actor.Context, name string, l *listing) {
+	s := c.find(name)
+	switch {
+	case s != nil && s.channel == nil: // again, by a command between the two
+		s.asked.waiting = append(s.asked.waiting, l)
+		return
+	case s != nil:
+		l.own = append(l.own, name)
+	}
+	l.open--
+	c.sendList(ctx, l)
+}
+
 func (c *client) onNeedHash(ctx actor.Context, m *needHash) {
+	if c.link == nil {
+		c.giveUp(ctx, m.name)
+		return
+	}
 	t := c.troubled()
 	t.hashing = append(t.hashing, m.name)
 	if len(t.hashing) == 1 {
@@ -105,7 +126,17 @@ func (c *client) hash(ctx actor.Context) {
 	ctx.Request(c.vault, &vaultpb.HashRequest{Channel: s.name, Password: s.asked.m.GetPassword()})
 }
 
+// giveUp forgets a subscribe that channels has not been asked.
+func (c *client) giveUp(ctx actor.Context, name string) {
+	c.drop(name)
+	c.stopWhenDone(ctx)
+}
+
 func (c *client) onHashResponse(ctx actor.Context, m *vaultpb.HashResponse) {
+	if c.link == nil {
+		c.giveUp(ctx, c.trouble.hashing[0])
+		return
+	}
 	if m.GetBusy() {
 		tree.Of(ctx.ActorSystem()).Drop(tree.PasswordBusy, 1)
 		c.trouble.busyWait = tree.After(ctx, busyPause, busyOver{})

@@ -41,7 +41,8 @@ type mailboxKind struct {
 	limit   int64     // bytes of Load
 	refused func(any) // gets what is over limit
 	batched bool
-	keep    int // messages
+	inline  bool // run on the sender's goroutine
+	keep    int  // messages
 }
 
 // mailbox hands everything queued to its actor at each wake-up. System messages
@@ -137,9 +138,14 @@ func unwrap(msg any) any {
 }
 
 func (m *mailbox) schedule() {
-	if m.status.CompareAndSwap(idle, running) {
-		m.disp.Schedule(m.wake)
+	if !m.status.CompareAndSwap(idle, running) {
+		return
 	}
+	if m.kind.inline {
+		m.process()
+		return
+	}
+	m.disp.Schedule(m.wake)
 }
 
 // process is one wake-up. It ends when nothing is left to do, or gives the

@@ -30,6 +30,7 @@ type Spec struct {
 	Limit    int64              // bytes of messages.Load queued; 0: DefaultLimit
 	Refused  func(msg any)      // gets each message over Limit, on the sender's goroutine; nil: counted and logged
 	Batch    bool               // hand over consecutive Loads as one *Batch
+	Inline   bool               // may run on the goroutine of who wakes it: short handlers that are the next step of a chain
 	Gauge    *Gauge             // follows the queue; nil: nobody asks
 	Children Policy             // for the actors it spawns
 }
@@ -67,7 +68,7 @@ func spawn(ctx actor.SpawnerContext, name string, props *actor.Props) *actor.PID
 }
 
 func (s *Spec) mailboxes(w *world) *mailboxKind {
-	k := &mailboxKind{log: w.log, limit: s.Limit, refused: s.Refused, batched: s.Batch, keep: keepQueue}
+	k := &mailboxKind{log: w.log, limit: s.Limit, refused: s.Refused, batched: s.Batch, inline: s.Inline && w.inline, keep: keepQueue}
 	if k.limit == 0 {
 		k.limit = DefaultLimit
 	}

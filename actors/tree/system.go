@@ -38,6 +38,7 @@ type world struct {
 	log     *slog.Logger
 	fatal   func(any)
 	metrics *Metrics
+	inline  bool // the driver lets actors run on the goroutine that wakes them
 }
 
 var worldID = extensions.NextExtensionID()
@@ -54,6 +55,7 @@ func New(o Options) *actor.ActorSystem {
 		w.log = slog.Default()
 	}
 	w.metrics = newMetrics(w.log)
+	_, w.inline = w.driver.(*Pool)
 	if w.driver == nil {
 		w.driver = runtimeDriver{}
 	}

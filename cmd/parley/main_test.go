@@ -211,12 +211,41 @@ func freePort(t *testing.T) string {
 	return port
 }
 
+// standstill sums up the time in which the machine ran nothing of ours: it says
+// nothing about the program.
+func standstill(stop <-chan struct{}) (total time.Duration) {
+	const every, usual = 10 * time.Millisecond, 50 * time.Millisecond
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for last := time.Now(); ; {
+		select {
+		case <-stop:
+			return total
+		case <-tick.C:
+			now := time.Now()
+			if gap := now.Sub(last); gap > usual {
+				total += gap - every
+			}
+			last = now
+		}
+	}
+}
+
+// timed returns how long f took, and how much of that the machine stood still.
+func timed(f func()) (took, still time.Duration) {
+	stop, total := make(chan struct{}), make(chan time.Duration)
+	go func() { total <- standstill(stop) }()
+	start := time.Now()
+	f()
+	took = time.Since(start)
+	close(stop)
+	return took, <-total
+}
+
 // within fails when f takes longer than most.
 func within(t *testing.T, most time.Duration, what string, f func()) {
 	t.Helper()
-	start := time.Now()
-	f()
-	if took := time.Since(start); took > most {
-		t.Errorf("%s took %v, more than %v", what, took, most)
+	if took, still := timed(f); took-still > most {
+		t.Errorf("%s took %v, more than %v", what, took-still, most)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -25,7 +26,7 @@ type node struct {
 // startNode starts a node on free ports, which ends with the test.
 func startNode(t *testing.T, args ...string) *node {
 	t.Helper()
-	return startNodeWith(t, append([]string{"--clandestine-port", "0", "--metrics-address", "127.0.0.1:0"}, args...)...)
+	return startNodeWith(t, append([]string{"--clandestine-port", "0", "--metrics-address", "127.0.0.1:0", "--handshake-timeout", "1m"}, args...)...)
 }
 
 func startNodeWith(t *testing.T, args ...string) *node {
@@ -79,6 +80,9 @@ func dialTest(t *testing.T, url string) *ws.Client {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, err := ws.Dial(ctx, url, frameLimit)
+	for err != nil && os.IsTimeout(errors.Unwrap(err)) && ctx.Err() == nil { // the machine, not the node
+		c, err = ws.Dial(ctx, url, frameLimit)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

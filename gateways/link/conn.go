@@ -27,87 +27,85 @@ type TryWriter interface {
 // net/http, crypto/tls and the WebSocket library run on top of it unchanged.
 type Conn struct {
 	net.Conn
-	try      TryWriter // one system call
-	released atomic.Bool
 
 	mu       sync.Mutex
+	fd       int       // of the socket; noSocket: use other
+	other    TryWriter // for connections that are no sockets
 	rest     []byte    // not yet taken by the kernel, oldest first
 	flushing bool      // flush has taken bytes that are not yet written
-	deadline time.Time // of flush's write under way
-	until    time.Time // when flush must be over; zero: not closing
+	closed   bool      // fd may be somebody else's by now
 	closing  bool      // a close frame is on its way: read deadlines are final
 	err      error     // of the last write; final
+	deadline time.Time // of flush's write under way
+	until    time.Time // when flush must be over; zero: not closing
+	raw      syscall.RawConn
+	released atomic.Bool
 }
+
+// noSocket stands for the descriptor that a connection does not have.
+const noSocket = -1
 
 // NewConn wraps an accepted connection.
 func NewConn(c net.Conn) (*Conn, error) {
-	w := &Conn{Conn: c}
+	w := &Conn{Conn: c, fd: noSocket}
 	switch t := c.(type) {
 	case *net.TCPConn:
 		if err := t.SetWriteBuffer(sendBuffer); err != nil {
 			return nil, err
 		}
-		rc, err := t.SyscallConn()
-		if err != nil {
+		var err error
+		if w.raw, err = t.SyscallConn(); err != nil {
 			return nil, err
 		}
-		w.try = newTry(rc)
+		if err = w.raw.Control(func(fd uintptr) { w.fd = int(fd) }); err != nil {
+			return nil, err
+		}
 	case TryWriter:
-		w.try = t
+		w.other = t
 	default:
 		return nil, errors.New("link: connection cannot write without waiting")
 	}
 	return w, nil
 }
 
-// tcpTry makes non-blocking write calls on a socket, one at a time.
-type tcpTry struct {
-	rc   syscall.RawConn
-	once func(fd uintptr) bool
-	b    []byte
-	n    int
-	err  error
-}
-
-func newTry(rc syscall.RawConn) *tcpTry {
-	t := &tcpTry{rc: rc}
-	t.once = t.write
-	return t
-}
-
-func (t *tcpTry) write(fd uintptr) bool {
+// try makes one write call that does not wait, and returns what was taken. It
+// goes to the descriptor itself: through net.Conn it would touch four more
+// places in memory that are cold when ten thousand links take turns. mu is held
+// and Close takes it too, so the descriptor is ours.
+func (c *Conn) try(b []byte) (int, error) {
+	if c.fd == noSocket {
+		return c.other.TryWrite(b)
+	}
+	if c.closed {
+		return 0, net.ErrClosed
+	}
 	for {
-		t.n, t.err = syscall.Write(int(fd), t.b)
-		if t.err != syscall.EINTR {
-			return true // never wait, whatever came
+		n, err := syscall.Write(c.fd, b)
+		switch err {
+		case nil:
+			return n, nil
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0, nil
+		default:
+			return 0, os.NewSyscallError("write", err)
 		}
 	}
 }
 
-// TryWrite implements TryWriter.
-func (t *tcpTry) TryWrite(p []byte) (int, error) {
-	t.b = p
-	err := t.rc.Write(t.once)
-	t.b = nil
-	if err != nil {
-		return 0, err
-	}
-	if t.err == syscall.EAGAIN {
-		return 0, nil
-	}
-	return max(t.n, 0), t.err
+// Close implements net.Conn.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	return c.Conn.Close()
 }
 
 // NetConn is the connection below.
 func (c *Conn) NetConn() net.Conn { return c.Conn }
 
 // Raw is the socket, for reading; nil if the connection is none.
-func (c *Conn) Raw() syscall.RawConn {
-	if t, ok := c.try.(*tcpTry); ok {
-		return t.rc
-	}
-	return nil
-}
+func (c *Conn) Raw() syscall.RawConn { return c.raw }
 
 // Release makes Write non-blocking.
 func (c *Conn) Release() { c.released.Store(true) }
@@ -117,6 +115,15 @@ func (c *Conn) Write(b []byte) (int, error) {
 	if !c.released.Load() {
 		return c.Conn.Write(b)
 	}
+	if _, err := c.offer(b); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// offer is Write of a released connection; kept is how much of all that was
+// written the kernel has not taken.
+func (c *Conn) offer(b []byte) (kept int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
@@ -124,17 +131,17 @@ func (c *Conn) Write(b []byte) (int, error) {
 	}
 	if len(c.rest) > 0 || c.flushing {
 		c.rest = append(c.rest, b...)
-		return len(b), nil
+		return len(c.rest), nil
 	}
-	n, err := c.try.TryWrite(b)
+	n, err := c.try(b)
 	if err != nil {
 		c.err = err
-		return n, err
+		return 0, err
 	}
 	if n < len(b) {
 		c.rest = append([]byte(nil), b[n:]...)
 	}
-	return len(b), nil
+	return len(c.rest), nil
 }
 
 // kept is how many written bytes are not with the kernel yet. Nobody may be

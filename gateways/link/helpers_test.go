@@ -278,7 +278,9 @@ func (w *world) link(member int) *actor.PID {
 }
 
 // say makes a link write a text.
-func (w *world) say(member int, text string) { w.sys.Root.Send(w.link(member), wrapperspb.String(text)) }
+func (w *world) say(member int, text string) {
+	w.sys.Root.Send(w.link(member), wrapperspb.String(text))
+}
 
 // cast fans a text out, each shard getting its own members.
 func (w *world) cast(m messages.Multicast, text string) {

@@ -118,16 +118,27 @@ func oneWrite(chunks []chunk) int {
 
 // write hands bytes to the connection; a goroutine takes over if it keeps some.
 func (o *Outbound) write(wire []byte) {
-	_, err := o.w.Write(wire)
+	kept, err := o.hand(wire)
 	if err != nil {
 		o.fail()
 		return
 	}
-	if kept := o.conn.kept(); kept > 0 {
+	if kept > 0 {
 		o.inFlight(kept)
 		o.draining = true
 		o.kind.driver(o.drain)
 	}
+}
+
+// hand writes through TLS, if there is any.
+func (o *Outbound) hand(wire []byte) (kept int, err error) {
+	if o.w == io.Writer(o.conn) {
+		return o.conn.offer(wire)
+	}
+	if _, err = o.w.Write(wire); err != nil {
+		return 0, err
+	}
+	return o.conn.kept(), nil
 }
 
 // inFlight notes how much the connection keeps.

@@ -17,6 +17,8 @@ const (
 	rsvBits        = 0x70
 	maskBit        = 0x80
 	controlBit     = 0x8
+	shortLength    = 126 // the length follows in two bytes
+	longLength     = 127 // the length follows in eight bytes
 	maxReason      = 123 // bytes of text in a close frame
 	maxControl     = 125 // bytes of payload in a control frame
 )
@@ -50,11 +52,11 @@ func (Framing) AppendPong(dst, data []byte) []byte {
 
 func appendHeader(dst []byte, first byte, size int) []byte {
 	switch {
-	case size < 126:
+	case size < shortLength:
 		return append(dst, first, byte(size))
 	case size < 1<<16:
-		return binary.BigEndian.AppendUint16(append(dst, first, 126), uint16(size))
+		return binary.BigEndian.AppendUint16(append(dst, first, shortLength), uint16(size))
 	default:
-		return binary.BigEndian.AppendUint64(append(dst, first, 127), uint64(size))
+		return binary.BigEndian.AppendUint64(append(dst, first, longLength), uint64(size))
 	}
 }

@@ -56,6 +56,9 @@ func (m *meter) feed(b []byte) (good int, v *link.Violation) {
 		n := copy(m.head[m.have:m.need()], b[at:])
 		m.have += n
 		at += n
+		if m.have > 2 && m.head[1]&^maskBit == longLength && m.head[2]&0x80 != 0 { // the library calls that too big
+			return good, &link.Violation{Code: closeProtocol, Reason: "frame length out of range"}
+		}
 		if m.have < m.need() {
 			continue
 		}
@@ -75,9 +78,9 @@ func (m *meter) need() int {
 	}
 	n := 2
 	switch m.head[1] &^ maskBit {
-	case 126:
+	case shortLength:
 		n = 4
-	case 127:
+	case longLength:
 		n = 10
 	}
 	if m.head[1]&maskBit != 0 {
@@ -90,14 +93,10 @@ func (m *meter) header() *link.Violation {
 	opcode := m.head[0] & 0xf
 	size := int64(m.head[1] &^ maskBit)
 	switch size {
-	case 126:
+	case shortLength:
 		size = int64(binary.BigEndian.Uint16(m.head[2:]))
-	case 127:
-		long := binary.BigEndian.Uint64(m.head[2:])
-		if long>>63 != 0 {
-			return &link.Violation{Code: closeProtocol, Reason: "frame length out of range"}
-		}
-		size = int64(long)
+	case longLength:
+		size = int64(binary.BigEndian.Uint64(m.head[2:]))
 	}
 	if m.head[0]&rsvBits != 0 {
 		return &link.Violation{Code: closeProtocol, Reason: "reserved bits set: no extension was negotiated"}
