@@ -166,5 +166,5 @@ func (c *channel) answer(ctx actor.Context, member uint64, nonce []byte) {
 }
 
 func (c *channel) onCount(ctx actor.Context, m *count) {
-	ctx.Respond(&counted{m.round, c.name, c.size, c.ring.clone()})
+	ctx.Respond(&counted{m.round, ctx.Self(), c.name, c.size, c.ring.clone()})
 }

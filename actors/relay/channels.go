@@ -153,7 +153,7 @@ func (c *channels) onEmptied(ctx actor.Context, m *emptied) {
 	c.forget(m.name, o)
 	ctx.Stop(o.pid)
 	if m.past != nil {
-		ctx.Send(c.met.stats, &closed{m.past})
+		ctx.Send(c.met.stats, &closed{o.pid, m.past})
 	}
 }
 

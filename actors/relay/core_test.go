@@ -2,7 +2,6 @@ package relay
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -24,31 +23,12 @@ const names = 3
 // rapidTB lets testkit fail a rapid test.
 type rapidTB struct {
 	testing.TB
-	rt       *rapid.T
-	failures bool // actors fail, nobody knows how many
+	rt *rapid.T
 }
 
-// lenient says whether an error of testkit is none. A vault's answer may come
-// for a client that failed meanwhile.
-func (b rapidTB) lenient(format string, args []any) bool {
-	if !b.failures {
-		return false
-	}
-	if strings.HasPrefix(format, "dead letter") {
-		_, answer := args[1].(*vaultpb.HashResponse)
-		return answer
-	}
-	return strings.HasPrefix(format, "testkit: %d actors failed, the test declared")
-}
-
-func (b rapidTB) Cleanup(f func())  { b.rt.Cleanup(f) }
-func (b rapidTB) Error(args ...any) { b.rt.Error(args...) }
-func (b rapidTB) Errorf(format string, args ...any) {
-	if b.lenient(format, args) {
-		return
-	}
-	b.rt.Errorf(format, args...)
-}
+func (b rapidTB) Cleanup(f func())                  { b.rt.Cleanup(f) }
+func (b rapidTB) Error(args ...any)                 { b.rt.Error(args...) }
+func (b rapidTB) Errorf(format string, args ...any) { b.rt.Errorf(format, args...) }
 func (b rapidTB) Fatal(args ...any)                 { b.rt.Fatal(args...) }
 func (b rapidTB) Fatalf(format string, args ...any) { b.rt.Fatalf(format, args...) }
 func (b rapidTB) Failed() bool                      { return b.rt.Failed() }
@@ -164,7 +144,11 @@ func (m *model) scripts(t *rapid.T) (all [][]act) {
 func drawnWorld(t *testing.T, rt *rapid.T, failures bool, opts ...testkit.SystemOption) (*world, *model) {
 	limits := Limits{ChannelsPerClient: rapid.IntRange(1, names).Draw(rt, "per client"), Channels: rapid.IntRange(1, names+1).Draw(rt, "in all")}
 	seed := rapid.Uint64().Draw(rt, "seed")
-	w := newWorld(rapidTB{t, rt, failures}, testkit.NewDriver(seed), rapid.IntRange(1, 3).Draw(rt, "shards"), limits, opts...)
+	var tb testing.TB = rapidTB{t, rt}
+	if failures {
+		tb, opts = lenientTB{tb}, append(opts, anyFailures)
+	}
+	w := newWorld(tb, testkit.NewDriver(seed), rapid.IntRange(1, 3).Draw(rt, "shards"), limits, opts...)
 	m := newModel(w, failures)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	w.safe.takes = func(*vaultpb.HashRequest) (time.Duration, bool) {
@@ -234,7 +218,7 @@ func TestCore(t *testing.T) {
 func TestCoreWithFailures(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rapid.SyncTest(rt, func(rt *rapid.T) {
-			_, m := drawnWorld(t, rt, true, testkit.ExpectFailures(math.MaxInt))
+			_, m := drawnWorld(t, rt, true)
 			for range rapid.IntRange(1, 3).Draw(rt, "rounds") {
 				m.round(m.scripts(rt))
 				m.settled()

@@ -54,7 +54,7 @@ func (h *health) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		h.timer = tree.After(ctx, healthEvery, look{})
-	case *actor.Stopping:
+	case *actor.Stopping, *actor.Restarting:
 		h.timer.Stop()
 	case look:
 		h.onLook(ctx)
@@ -66,6 +66,7 @@ func (h *health) Receive(ctx actor.Context) {
 }
 
 func (h *health) onLook(ctx actor.Context) {
+	h.timer.Stop() // another may run: this look can be from before a restart
 	h.timer = tree.After(ctx, healthEvery, look{})
 	ctx.Request(h.clients, &relaypb.CensusRequest{})
 	ctx.Request(h.channels, &relaypb.CensusRequest{})

@@ -58,7 +58,7 @@ func (h *host) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		h.onSampleNow(ctx)
-	case *actor.Stopping:
+	case *actor.Stopping, *actor.Restarting:
 		h.timer.Stop()
 	case sampleNow:
 		h.onSampleNow(ctx)
@@ -70,6 +70,7 @@ func (h *host) Receive(ctx actor.Context) {
 }
 
 func (h *host) onSampleNow(ctx actor.Context) {
+	h.timer.Stop() // another may run: this message can be from before a restart
 	h.timer = tree.After(ctx, hostEvery, sampleNow{})
 	h.look(ctx, nil)
 }

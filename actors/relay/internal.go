@@ -82,12 +82,16 @@ type (
 	// counted answers count.
 	counted struct {
 		round       uint64
+		channel     *actor.PID
 		name        string
 		subscribers int
 		ring        *ring // a copy
 	}
 	// closed tells stats what a closed channel had counted.
-	closed struct{ past *ring }
+	closed struct {
+		channel *actor.PID
+		past    *ring
+	}
 )
 
 // publishBytes is the weight of a queued publish without its payload.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"parley/messages/relaypb"
 )
@@ -53,6 +54,7 @@ type out struct {
 	may      map[uint64]bool
 	sent     map[uint64]int
 	received map[uint64]int
+	at       int64 // Unix second
 }
 
 func newModel(w *world, failures bool) *model {
@@ -60,7 +62,7 @@ func newModel(w *world, failures bool) *model {
 		w: w, commands: map[string]*command{}, asked: map[*peer][]*command{}, channels: map[string]*modelChannel{},
 		spread: map[*relaypb.Message]*out{}, inside: map[*peer]map[string]bool{}, bereft: map[*peer]map[string]bool{}, last: map[string]int{}, failures: failures,
 	}
-	w.onCast = m.onCast
+	w.onCast, w.onStats = m.onCast, m.onStats
 	return m
 }
 
@@ -143,7 +145,7 @@ func (m *model) onMessage(c cast) {
 	if o == nil {
 		ch := m.channels[c.m.Source]
 		o = &out{
-			origin: c.m.Origin, channel: c.m.Source, may: maps.Clone(ch.members), sent: map[uint64]int{}, received: map[uint64]int{},
+			at: time.Now().Unix(), origin: c.m.Origin, channel: c.m.Source, may: maps.Clone(ch.members), sent: map[uint64]int{}, received: map[uint64]int{},
 			must: slices.DeleteFunc(m.living(ch), func(id uint64) bool { return id == c.m.Origin }),
 		}
 		m.spread[msg] = o
@@ -251,6 +253,20 @@ func (m *model) settled() {
 		}
 	}
 	m.settledStats()
+}
+
+// onStats checks an answer that was made while messages went on: it may miss
+// some, and counts none twice.
+func (m *model) onStats(s *relaypb.NodeStats) {
+	now, most := time.Now().Unix(), uint64(0)
+	for _, o := range m.order {
+		if o.at < now && now-o.at <= ringSeconds {
+			most++
+		}
+	}
+	if got := s.GetTotal().GetPackets()[2]; got > most {
+		m.errorf("%d packets counted, and %d were sent", got, most)
+	}
 }
 
 // settledStats compares the last minute with what channels took. What a failed

@@ -31,6 +31,7 @@ type stats struct {
 	missing   int // answers: clients, the number of channels, then each channel
 	connected int
 	counts    []*counted
+	ended     []*closed // channels that closed during the round
 }
 
 // countLate says that countTimeout is over.
@@ -48,7 +49,7 @@ func SpawnStats(ctx actor.SpawnerContext, clients, channels *actor.PID) *actor.P
 
 func (s *stats) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
-	case *actor.Stopping:
+	case *actor.Stopping, *actor.Restarting:
 		s.late.Stop()
 	case *relaypb.NodeStatsRequest:
 		s.onRequest(ctx)
@@ -64,8 +65,18 @@ func (s *stats) Receive(ctx actor.Context) {
 			s.answer(ctx)
 		}
 	case *closed:
-		s.past.merge(m.past)
+		s.onClosed(m)
 	}
+}
+
+// onClosed keeps what a channel had counted. During a round it may have been
+// told already, by the channel itself.
+func (s *stats) onClosed(m *closed) {
+	if len(s.askers) > 0 {
+		s.ended = append(s.ended, m)
+		return
+	}
+	s.past.merge(m.past)
 }
 
 func (s *stats) onRequest(ctx actor.Context) {
@@ -102,6 +113,11 @@ func (s *stats) got(ctx actor.Context) {
 func (s *stats) answer(ctx actor.Context) {
 	s.late.Stop()
 	now := time.Now().Unix()
+	for _, e := range s.ended {
+		s.past.merge(e.past)
+		s.counts = slices.DeleteFunc(s.counts, func(c *counted) bool { return c.channel.Equal(e.channel) })
+	}
+	s.ended = nil
 	total := s.past
 	out := &relaypb.NodeStats{Clients: uint32(s.connected)}
 	slices.SortFunc(s.counts, func(a, b *counted) int { return strings.Compare(a.name, b.name) })

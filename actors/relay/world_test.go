@@ -31,10 +31,13 @@ type world struct {
 	fan                                     Fanout
 	gauges                                  []*tree.Gauge
 	taps                                    []*actor.PID
-	peers                                   []*peer // all that ever were; by member-1
-	answers                                 []any   // to asker
-	casts                                   []cast  // what channels sent to shards, in that order
+	peers                                   []*peer                          // all that ever were; by member-1
+	answers                                 []any                            // to asker
+	casts                                   []cast                           // what channels sent to shards, in that order
+	lists                                   map[*messages.Multicast][]uint64 // their members, as they were then
+	refusals                                []refused                        // to asker
 	onCast                                  func(cast)
+	onStats                                 func(*relaypb.NodeStats)
 }
 
 // cast is one multicast on its way to a shard.
@@ -60,7 +63,7 @@ func (p *puppet) Receive(ctx actor.Context) {
 // newWorld starts a relay with some shards. opts are for the actor system.
 func newWorld(t testing.TB, d *testkit.Driver, shards int, limits Limits, opts ...testkit.SystemOption) *world {
 	t.Helper()
-	w := &world{t: t, d: d, limits: limits, safe: &paperVault{work: map[*actor.PID]int{}}}
+	w := &world{t: t, d: d, limits: limits, lists: map[*messages.Multicast][]uint64{}, safe: &paperVault{work: map[*actor.PID]int{}}}
 	w.sys = testkit.System(t, append(opts, testkit.Under(d))...)
 	w.top = tree.Spawn(w.sys.Root, "top", tree.Spec{
 		Children: tree.Fatal,
@@ -129,10 +132,17 @@ func (a *asker) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case func(actor.Context):
 		m(ctx)
+	case *relaypb.NodeStats:
+		a.w.answers = append(a.w.answers, m)
+		if a.w.onStats != nil {
+			a.w.onStats(m)
+		}
 	case proto.Message:
 		if _, library := m.(actor.AutoReceiveMessage); !library {
 			a.w.answers = append(a.w.answers, m)
 		}
+	case *refused:
+		a.w.refusals = append(a.w.refusals, *m)
 	case *counting, *counted:
 		a.w.answers = append(a.w.answers, m)
 	}
@@ -186,6 +196,7 @@ type tap struct {
 func (p *tap) SendUserMessage(_ *actor.PID, msg any) {
 	c := cast{p.shard, msg.(*messages.Multicast)}
 	p.w.casts = append(p.w.casts, c)
+	p.w.lists[c.m] = slices.Concat(c.m.Members, c.m.Lossy)
 	if p.w.onCast != nil {
 		p.w.onCast(c)
 	}
@@ -211,7 +222,11 @@ func (s *paperShard) Receive(ctx actor.Context) {
 	}
 	for _, l := range b.Messages {
 		m := l.(*messages.Multicast)
-		for _, id := range slices.Concat(m.Members, m.Lossy) {
+		to := slices.Concat(m.Members, m.Lossy)
+		if !slices.Equal(to, s.w.lists[m]) {
+			s.w.t.Errorf("a list of members was %v when it was sent, and is %v", s.w.lists[m], to)
+		}
+		for _, id := range to {
 			if id != m.Origin {
 				s.w.peer(id).hear(m.Frame.Message)
 			}

@@ -65,11 +65,14 @@ func (*hashed) IgnoreDeadLetterLogging() {}
 
 // Spawn starts the vault.
 func Spawn(ctx actor.SpawnerContext, l Limits) *actor.PID {
-	return tree.Spawn(ctx, "vault", tree.Spec{New: func() actor.Actor {
-		key := make([]byte, sha256.Size)
-		_, _ = rand.Read(key) // it never fails: the process would end
-		return &vault{limits: l, hash: politeHash, key: key, known: map[digest]*list.Element{}, order: list.New()}
-	}})
+	v := newVault(l)
+	return tree.Spawn(ctx, "vault", tree.Spec{New: func() actor.Actor { return v }}) // hashes under way outlive a restart
+}
+
+func newVault(l Limits) *vault {
+	key := make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // it never fails: the process would end
+	return &vault{limits: l, hash: politeHash, key: key, known: map[digest]*list.Element{}, order: list.New()}
 }
 
 func (v *vault) Receive(ctx actor.Context) {

@@ -27,10 +27,9 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // run is the whole program: it returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := command()
+	root := command(stdout)
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(context.Background())
 	if err == nil {
@@ -42,7 +41,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return exitCode(err)
 }
 
-func command() *cobra.Command {
+// command is the tree of verbs. They print to out, which the library wants to
+// know before it makes its own.
+func command(out io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:     "parley",
 		Short:   "An actor-model message system: relay node, command-line clients, load generator",
@@ -58,6 +59,7 @@ func command() *cobra.Command {
 		return &usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
 	})
 	root.AddCommand(nodeCommand(), subCommand(), pubCommand(), healthCommand(), config.Command(), bench.Command(), versionCommand())
+	root.SetOut(out)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

@@ -102,8 +102,8 @@ type process struct {
 	exited chan struct{}
 }
 
-// launch starts parley with nothing of this process's PARLEY_ environment.
-func launch(t *testing.T, stdin io.Reader, more []string, args ...string) *process {
+// prepare makes a process with nothing of this one's PARLEY_ environment.
+func prepare(t *testing.T, stdin io.Reader, more []string, args ...string) *process {
 	t.Helper()
 	at, err := binary()
 	if err != nil {
@@ -117,16 +117,45 @@ func launch(t *testing.T, stdin io.Reader, more []string, args ...string) *proce
 	}
 	p.cmd.Env = append(append(p.cmd.Env, "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0", "NO_COLOR=1"), more...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = stdin, &p.out, &p.err
-	p.cmd.WaitDelay = time.Second // a grandchild cannot hold it up: there is none
+	p.cmd.WaitDelay = time.Second // a read of its standard input may never end
+	return p
+}
+
+func (p *process) start() {
+	p.t.Helper()
 	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	go func() {
 		_ = p.cmd.Wait() // the code is asked for by wait
 		close(p.exited)
 	}()
-	t.Cleanup(p.end)
+	p.t.Cleanup(p.end)
+}
+
+// launch starts parley.
+func launch(t *testing.T, stdin io.Reader, more []string, args ...string) *process {
+	t.Helper()
+	p := prepare(t, stdin, more, args...)
+	p.start()
 	return p
+}
+
+// launchApart starts parley without a terminal, even if the test has one.
+func launchApart(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := prepare(t, nil, nil, args...)
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	p.start()
+	return p
+}
+
+// shell takes an advice that is a command line.
+func shell(t *testing.T, line string) {
+	t.Helper()
+	if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
+		t.Errorf("%q: %v: %s", line, err, out)
+	}
 }
 
 // end makes sure that the process is gone, and that it did not die of a bug.

@@ -107,7 +107,8 @@ func listen(c *config.Node, log *slog.Logger) (l assemble.Listeners, err error) 
 	if l.TLS, err = serverTLS(c, log); err != nil {
 		return l, err
 	}
-	if l.Relay, err = net.Listen("tcp", c.RelayListen()); err != nil {
+	plain := net.ListenConfig{KeepAlive: -1} // pings tell who is gone, and four system calls a connection less
+	if l.Relay, err = plain.Listen(context.Background(), "tcp", c.RelayListen()); err != nil {
 		return l, fmt.Errorf("node: cannot listen for clients: %w; choose another with --clandestine-port (0: any free one) or --relay-address", err)
 	}
 	if c.MetricsAddress != "" {

@@ -76,6 +76,7 @@ func stopUnderLoad(t *testing.T) (n *node, told []error, code int) {
 		heard atomic.Int64
 	)
 	told = make([]error, rooms*(readers+1))
+	all := make(chan struct{}) // are there
 	for room := range rooms {
 		name := fmt.Sprintf("room %d", room)
 		places := make(chan struct{}, (ahead+1)*readers) // for messages under way
@@ -103,6 +104,7 @@ func stopUnderLoad(t *testing.T) (n *node, told []error, code int) {
 		frame := fmt.Appendf(nil, `{"command":"send","data":{"channel":%q,"message":%q}}`, name, strings.Repeat("x", 128))
 		wg.Go(func() {
 			defer close(done)
+			<-all
 			for c.Say(frame) == nil {
 				for range readers {
 					select {
@@ -114,7 +116,8 @@ func stopUnderLoad(t *testing.T) (n *node, told []error, code int) {
 			}
 		})
 	}
-	eventually(t, "traffic", func() bool { return heard.Load() > 20*rooms*readers })
+	close(all)
+	eventually(t, "traffic", func() bool { return heard.Load() > 50*rooms*readers })
 	within(t, drainMost, "the end", func() { code = n.stop() })
 	wg.Wait()
 	return n, told, code

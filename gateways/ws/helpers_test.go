@@ -37,6 +37,12 @@ const testLimit = 1 << 20
 // length comes back: answers are text.
 type plain struct{}
 
+// echoed is a text on its way back; its link may be gone by then.
+type echoed struct{ *wrapperspb.StringValue }
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
+func (echoed) IgnoreDeadLetterLogging() {}
+
 func (plain) Protocol() string    { return "plain" }
 func (plain) Slot() messages.Slot { return messages.SlotRelay }
 
@@ -48,7 +54,7 @@ func (plain) Decode(frame []byte, binary bool) (proto.Message, uint32) {
 }
 
 func (plain) Append(dst []byte, m proto.Message) ([]byte, error) {
-	s, ok := m.(*wrapperspb.StringValue)
+	s, ok := m.(echoed)
 	if !ok {
 		return dst, link.ErrNotOnWire
 	}
@@ -67,7 +73,7 @@ func echo(ctx actor.Context) {
 	case *linkpb.Opened:
 		ctx.Request(ctx.Sender(), &linkpb.Accepted{})
 	case *wrapperspb.StringValue:
-		ctx.Respond(m)
+		ctx.Respond(echoed{m})
 	}
 }
 

@@ -37,6 +37,7 @@ type meter struct {
 	second    int64
 	aside     bool // the frame being skipped is a control frame
 	done      int  // messages and control frames that came whole
+	gaps      int  // times that nothing was under way any more
 }
 
 // feed takes the next bytes of the stream. A violation is final; good is how
@@ -101,11 +102,8 @@ func (m *meter) header() *link.Violation {
 	if m.head[0]&rsvBits != 0 {
 		return &link.Violation{Code: closeProtocol, Reason: "reserved bits set: no extension was negotiated"}
 	}
-	if opcode == opClose && size == 1 {
-		return &link.Violation{Code: closeProtocol, Reason: "half a close code"} // the library takes it for none
-	}
 	if opcode&controlBit != 0 {
-		return m.control(size)
+		return m.control(opcode, size)
 	}
 	m.final = m.head[0]&finBit != 0
 	m.skip = size
@@ -119,11 +117,17 @@ func (m *meter) header() *link.Violation {
 	return nil
 }
 
-func (m *meter) control(size int64) *link.Violation {
+func (m *meter) control(opcode byte, size int64) *link.Violation {
 	if size > maxControl {
 		return &link.Violation{Code: closeProtocol, Reason: "control frame too long"}
 	}
 	m.skip, m.aside = size, true
+	if opcode == opClose { // the last one is never one too many
+		if size == 1 { // the library takes it for none
+			return &link.Violation{Code: closeProtocol, Reason: "half a close code"}
+		}
+		return nil
+	}
 	if now := time.Now().Unix(); now != m.second {
 		m.second, m.controls = now, 0
 	}
@@ -141,9 +145,13 @@ func (m *meter) endFrame() {
 	case m.aside:
 		m.aside = false
 		m.done++
+		if m.fragments == 0 {
+			m.gaps++
+		}
 	case m.final:
 		m.fragments, m.size, m.final = 0, 0, false
 		m.done++
+		m.gaps++
 	}
 }
 

@@ -33,7 +33,7 @@ type view struct {
 	out      *link.Outbound
 	meter    meter
 	timed    bool // a read deadline for the message under way is set
-	timing   int  // meter.done when it was
+	timing   int  // meter.gaps when it was
 
 	raw   syscall.RawConn // of the socket; nil: TLS, or no socket
 	burst *[]byte         // read ahead by await; nil: nothing
@@ -90,8 +90,8 @@ func (v *view) came(b []byte) int {
 		return good
 	}
 	switch within := v.meter.within(); {
-	case within && (!v.timed || v.timing != v.meter.done): // each message has its own time
-		v.timed, v.timing = true, v.meter.done
+	case within && (!v.timed || v.timing != v.meter.gaps): // each message has its own time
+		v.timed, v.timing = true, v.meter.gaps
 		_ = v.base.SetReadDeadline(time.Now().Add(maxMessageTime))
 	case !within && v.timed:
 		v.timed = false
