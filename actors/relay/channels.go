@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"parley/actors/tree"
+	"parley/messages"
 	"parley/messages/relaypb"
 )
 
@@ -15,8 +16,8 @@ import (
 // clients that open the same name meet.
 //
 //	parent    node
-//	receives  subscribe, again, abandon, emptied, list, count, relaypb.CensusRequest, meet
-//	sends     join, leave, count to channels; needHash, refused to clients; relaypb.Answer to links; lost to clients; counting, closed to stats
+//	receives  subscribe, again, abandon, lastWord, emptied, list, count, relaypb.CensusRequest, meet
+//	sends     join, leave, count to channels; needHash, refused to clients; relaypb.Answer to links; messages.Multicast to shards; lost to clients; counting, closed to stats
 //	stops     with the node
 type channels struct {
 	limits Limits // fixed at spawn
@@ -66,6 +67,8 @@ func (c *channels) Receive(ctx actor.Context) {
 		if o := c.open[m.name]; o != nil {
 			ctx.Send(o.pid, &m.leave)
 		}
+	case *lastWord:
+		ctx.Send(c.fanout.Shards[c.fanout.shardOf(m.member)], &messages.Multicast{Origin: m.member, Answer: m.word})
 	case *emptied:
 		c.onEmptied(ctx, m)
 	case *actor.Terminated:

@@ -17,7 +17,7 @@ import (
 //
 //	parent    clients
 //	receives  relaypb.Subscribe, relaypb.Unsubscribe, relaypb.List, relaypb.Send, linkpb.Malformed, linkpb.Closed, vaultpb.HashResponse, joined, left, refused, needHash, lost, busyOver
-//	sends     linkpb.Accepted, linkpb.Close, linkpb.Settled, relaypb.Answer, relaypb.Error to its link; subscribe, again, abandon, list to channels; publish, leave, join to a channel; vaultpb.HashRequest, vaultpb.Remember to vault
+//	sends     linkpb.Accepted, linkpb.Close, linkpb.Settled, relaypb.Answer, relaypb.Error to its link; subscribe, again, abandon, lastWord, list to channels; publish, leave, join to a channel; vaultpb.HashRequest, vaultpb.Remember to vault
 //	stops     when the link stops and no subscribe is under way
 type client struct {
 	limits   *Limits // fixed at spawn, as all of this block
@@ -59,7 +59,7 @@ type trouble struct {
 	leaving  []parting // unsubscribes that their channels have not answered
 	wrong    tally
 	errors   tally
-	busies   tally
+	busies   int // in a row
 	busyWait *tree.Timer
 }
 
@@ -286,11 +286,11 @@ func (c *client) onLost(ctx actor.Context, m *lost) {
 	}
 	for p, ok := c.parted(m.channel); ok; p, ok = c.parted(m.channel) {
 		ctx.Send(c.link, &linkpb.Settled{All: true})
-		ctx.Send(c.link, &relaypb.Answer{Ok: true, Nonce: p.nonce})
+		ctx.Send(c.channels, &lastWord{c.member, &relaypb.Answer{Ok: true, Nonce: p.nonce}})
 	}
 	if s != nil && m.channel.Equal(s.channel) {
 		c.drop(m.name)
 		ctx.Send(c.link, &linkpb.Settled{All: true})
-		ctx.Send(c.link, &relaypb.Error{Reason: reasonLost, Channel: m.name})
+		ctx.Send(c.channels, &lastWord{c.member, &relaypb.Error{Reason: reasonLost, Channel: m.name}})
 	}
 }

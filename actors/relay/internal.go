@@ -1,6 +1,9 @@
 package relay
 
-import "github.com/asynkron/protoactor-go/actor"
+import (
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+)
 
 // What the actors of this package say to each other.
 type (
@@ -65,6 +68,12 @@ type (
 	lost struct {
 		name    string
 		channel *actor.PID
+	}
+	// lastWord asks channels to tell a member something behind all that a failed
+	// channel had sent to it.
+	lastWord struct {
+		member uint64
+		word   proto.Message
 	}
 	// list asks channels for their names, for one client.
 	list struct {

@@ -42,8 +42,8 @@ const (
 
 	errorsAllowed = 20               // errors in window close a connection
 	wrongAllowed  = 5                // wrong passwords in window close a connection
-	busyAllowed   = 20               // busy answers in window close a connection
-	window        = 10 * time.Second // in which both are counted
+	busyAllowed   = 20               // busy answers in a row close a connection: at one a second they take longer than window
+	window        = 10 * time.Second // in which the others are counted
 
 	// busyPause is how long "busy" is held back: who guesses passwords faster
 	// than they can be hashed is slowed to one try a second.

@@ -21,7 +21,6 @@ type model struct {
 	order    []*out
 	inside   map[*peer]map[string]bool // between the answers to subscribe and to unsubscribe
 	last     map[string]int            // by receiver, sender and channel: number of the last message
-	bereft   map[*peer]map[string]bool // channels that were lost: what their actors had sent may still come
 	failures bool                      // channels may be lost, and sends with them
 	restarts int                       // of channels
 }
@@ -60,7 +59,7 @@ type out struct {
 func newModel(w *world, failures bool) *model {
 	m := &model{
 		w: w, commands: map[string]*command{}, asked: map[*peer][]*command{}, channels: map[string]*modelChannel{},
-		spread: map[*relaypb.Message]*out{}, inside: map[*peer]map[string]bool{}, bereft: map[*peer]map[string]bool{}, last: map[string]int{}, failures: failures,
+		spread: map[*relaypb.Message]*out{}, inside: map[*peer]map[string]bool{}, last: map[string]int{}, failures: failures,
 	}
 	w.onCast, w.onStats = m.onCast, m.onStats
 	return m
@@ -89,7 +88,7 @@ func (m *model) onCast(c cast) {
 	}
 	if c.m.Frame != nil {
 		m.onMessage(c)
-	} else if a := c.m.Answer.(*relaypb.Answer); a.GetOk() {
+	} else if a, ok := c.m.Answer.(*relaypb.Answer); ok && c.m.Charge > 0 { // else it is from channels: a last word
 		m.onMembership(c.m.Origin, m.commands[string(a.GetNonce())])
 	}
 }
@@ -163,7 +162,7 @@ func (m *model) onMessage(c cast) {
 
 // follow checks what a peer hears.
 func (m *model) follow(p *peer) {
-	m.inside[p], m.bereft[p] = map[string]bool{}, map[string]bool{}
+	m.inside[p] = map[string]bool{}
 	p.onHear = func(h heard) {
 		switch {
 		case h.message != nil:
@@ -174,7 +173,7 @@ func (m *model) follow(p *peer) {
 			if !m.failures || !m.inside[p][h.err.GetChannel()] {
 				m.errorf("%d lost %q", p.member, h.err.GetChannel())
 			}
-			m.inside[p][h.err.GetChannel()], m.bereft[p][h.err.GetChannel()] = false, true
+			m.inside[p][h.err.GetChannel()] = false
 		default:
 			c := m.commands[string(h.err.GetNonce())]
 			c.answers++
@@ -186,7 +185,7 @@ func (m *model) follow(p *peer) {
 }
 
 func (m *model) onHeard(p *peer, msg *relaypb.Message) {
-	if !m.inside[p][msg.GetChannel()] && !m.bereft[p][msg.GetChannel()] {
+	if !m.inside[p][msg.GetChannel()] {
 		m.errorf("%d heard %s of %q and is not subscribed", p.member, msg.GetMessage(), msg.GetChannel())
 	}
 	o := m.spread[msg]
@@ -215,9 +214,8 @@ func (m *model) onAnswer(p *peer, a *relaypb.Answer, placed bool) {
 		m.errorf("answer %d to %+v: %v", c.answers, c, a)
 	}
 	c.ok, c.reason, c.list, c.placed = a.GetOk(), a.GetReason(), a.GetList(), placed
-	if c.ok && (placed && c.kind == "subscribe" || c.kind == "unsubscribe") {
+	if c.ok && placed && c.kind != "send" {
 		m.inside[p][c.channel] = c.kind == "subscribe"
-		m.bereft[p][c.channel] = !placed // its channel was lost on the way
 	}
 }
 

@@ -81,6 +81,10 @@ func (c *client) onRefused(ctx actor.Context, m *refused) {
 // replay takes up the commands that waited for a subscribe to end.
 func (c *client) replay(ctx actor.Context, name string, waiting []any) {
 	for _, m := range waiting {
+		if l, ok := m.(*listing); ok {
+			c.resume(ctx, name, l)
+			continue
+		}
 		switch m := m.(type) {
 		case *relaypb.Send:
 			c.onSend(ctx, m)
@@ -88,14 +92,12 @@ func (c *client) replay(ctx actor.Context, name string, waiting []any) {
 			c.onSubscribe(ctx, m)
 		case *relaypb.Unsubscribe:
 			c.onUnsubscribe(ctx, m)
-		case *listing:
-			c.onSettled(ctx, name, m)
 		}
 	}
 }
 
-// onSettled goes on with a list that waited for one of its names.
-func (c *client) onSettled(ctx actor.Context, name string, l *listing) {
+// resume goes on with a list that waited for one of its names.
+func (c *client) resume(ctx actor.Context, name string, l *listing) {
 	s := c.find(name)
 	switch {
 	case s != nil && s.channel == nil: // again, by a command between the two
@@ -142,6 +144,7 @@ func (c *client) onHashResponse(ctx actor.Context, m *vaultpb.HashResponse) {
 		c.trouble.busyWait = tree.After(ctx, busyPause, busyOver{})
 		return
 	}
+	c.trouble.busies = 0
 	s := c.find(c.trouble.hashing[0])
 	s.asked.hash = m.GetHash()
 	c.ask(ctx, s)
@@ -153,7 +156,7 @@ func (c *client) onBusyOver(ctx actor.Context) {
 	name := c.trouble.hashing[0]
 	c.nextHash(ctx)
 	c.onRefused(ctx, &refused{name: name, reason: reasonBusy})
-	if c.link != nil && c.trouble.busies.add(time.Now()) >= busyAllowed {
+	if c.trouble.busies++; c.link != nil && c.trouble.busies >= busyAllowed {
 		ctx.Send(c.link, &linkpb.Close{Code: closePolicy, Reason: "too many passwords"})
 	}
 }

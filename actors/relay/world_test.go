@@ -231,8 +231,11 @@ func (s *paperShard) Receive(ctx actor.Context) {
 				s.w.peer(id).hear(m.Frame.Message)
 			}
 		}
-		if m.Answer != nil {
-			s.w.peer(m.Origin).hearAnswer(m.Answer.(*relaypb.Answer), true)
+		switch a := m.Answer.(type) {
+		case *relaypb.Answer:
+			s.w.peer(m.Origin).hearAnswer(a, true)
+		case *relaypb.Error:
+			s.w.peer(m.Origin).hearError(a)
 		}
 	}
 	for _, l := range b.Messages {

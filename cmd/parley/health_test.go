@@ -63,7 +63,7 @@ func TestHealthOfNode(t *testing.T) {
 		dialTest(t, n.url())
 	}
 	eventually(t, "a verdict on clients without channels", func() bool {
-		o = parley(t, "health", n.relay)
+		o := cli("health", n.relay)
 		return o.code == 1 && o.out == "degraded: clients no channels\n"
 	})
 	parley(t, "health", "127.0.0.1:"+freePort(t)).expect(t, 3, "connection refused")

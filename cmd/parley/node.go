@@ -51,6 +51,9 @@ func runNode(cmd *cobra.Command) error {
 	for _, w := range values.Warnings() {
 		log.Warn(w)
 	}
+	for _, name := range values.Unsafe() {
+		log.Warn("an unsafe option is in effect", slog.String("option", name))
+	}
 	l, err := listen(&c, log)
 	if err != nil {
 		return err

@@ -175,7 +175,11 @@ func reachError(err error, at string) error {
 		untrusted *tls.CertificateVerificationError
 		noTLS     tls.RecordHeaderError
 		network   net.Error
+		refused   *ws.Refused
 	)
+	if errors.As(err, &refused) {
+		return turnedAway(refused)
+	}
 	text := plain(err.Error(), maxLogValue)
 	switch {
 	case errors.As(err, &untrusted):
@@ -188,6 +192,18 @@ func reachError(err error, at string) error {
 		return &nothingError{fmt.Errorf("%s; %s", text, startAdvice(at))}
 	}
 	return errors.New(text)
+}
+
+// turnedAway shows what a relay's door says: its help names the option to set.
+func turnedAway(r *ws.Refused) error {
+	var body struct {
+		Help string `json:"help"`
+	}
+	said := string(r.Body)
+	if json.Unmarshal(r.Body, &body) == nil && body.Help != "" {
+		said = body.Help
+	}
+	return fmt.Errorf("%q answered %s: %s", r.URL, plain(r.Status, maxLogValue), plain(said, maxLogValue))
 }
 
 // startAdvice is how to have a node at an address, where one command does it.

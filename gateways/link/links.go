@@ -85,10 +85,6 @@ func (l *links) onStarted(ctx actor.Context) {
 }
 
 func (l *links) onAccepted(ctx actor.Context, m *accepted) {
-	if l.draining != nil {
-		_ = m.socket.Conn().Close()
-		return
-	}
 	l.next++
 	out := &Outbound{member: l.next, kind: l.kind, conn: m.socket.Conn(), w: m.socket.Writer()}
 	out.seen.Store(l.kind.clock.Load())
@@ -97,7 +93,10 @@ func (l *links) onAccepted(ctx actor.Context, m *accepted) {
 	l.open++
 	l.kind.unsaid.Add(1)
 	shard := l.shards[l.next%uint64(len(l.shards))]
-	l.mold.Spawn(ctx, &link{kind: l.kind, socket: m.socket, out: out, upstream: l.upstream, shard: shard})
+	pid := l.mold.Spawn(ctx, &link{kind: l.kind, socket: m.socket, out: out, upstream: l.upstream, shard: shard})
+	if l.draining != nil { // it came in while the listener closed: it is told like all others
+		ctx.Send(pid, &linkpb.Close{Code: l.draining.GetCode(), Reason: l.draining.GetReason()})
+	}
 }
 
 // onDrain says goodbye to all, a batch at a time: ten thousand clients that

@@ -2,8 +2,10 @@ package ws
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -143,7 +145,7 @@ func TestConformanceOnSockets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.compare(t, c.onSocket(conn, r))
+			c.compare(t, c.onSocket(t, conn, r))
 		})
 	}
 	s.stop()
@@ -153,9 +155,14 @@ func TestConformanceOnSockets(t *testing.T) {
 
 // onSocket writes a case and reads to the end. A case without a close gets one
 // when all that it wants was heard.
-func (c *conformance) onSocket(conn net.Conn, r *bufio.Reader) []string {
+// Whatever a client still writes, the server must take it or hang up.
+func (c *conformance) onSocket(t *testing.T, conn net.Conn, r *bufio.Reader) []string {
 	var writing sync.WaitGroup
-	writing.Go(func() { _, _ = conn.Write(wire(c.send...)) })
+	writing.Go(func() {
+		if _, err := conn.Write(wire(c.send...)); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("the server neither read nor hung up")
+		}
+	})
 	defer writing.Wait()
 	e := &ear{}
 	for {

@@ -15,20 +15,39 @@ import (
 // be called by one goroutine, Hear by another.
 type Client struct{ ws *websocket.Conn }
 
-// closeWait is how long Close waits for the server's goodbye.
+// closeWait is how long Close waits to get its goodbye written.
 const closeWait = 2 * time.Second
 
-// Dial opens a client connection. A server that answers with something else
-// than an upgrade is an error that quotes its status and the start of its body.
+// refusalBytes is how much of the body of a refusal is kept.
+const refusalBytes = 4 << 10
+
+// Refused says that a server answered with something else than an upgrade.
+type Refused struct {
+	URL    string
+	Status string // as in "403 Forbidden"
+	Body   []byte // its first refusalBytes
+}
+
+func (r *Refused) Error() string {
+	return fmt.Sprintf("ws: %q answered %q: %q", r.URL, r.Status, r.Body)
+}
+
+// Dial opens a client connection; limit is the longest message in bytes. A
+// server that does not upgrade is a *Refused. One that compresses although
+// nobody asked is an error: the library would inflate without a limit.
 func Dial(ctx context.Context, url string, limit int64) (*Client, error) {
 	d := websocket.Dialer{HandshakeTimeout: 10 * time.Second, Proxy: http.ProxyFromEnvironment}
 	c, res, err := d.DialContext(ctx, url, nil)
 	if err != nil {
-		if res != nil {
-			body, _ := io.ReadAll(io.LimitReader(res.Body, 512))
-			return nil, fmt.Errorf("ws: %q answered %s: %s", url, res.Status, body)
+		if res != nil && res.StatusCode != http.StatusSwitchingProtocols {
+			body, _ := io.ReadAll(io.LimitReader(res.Body, refusalBytes))
+			return nil, &Refused{URL: url, Status: res.Status, Body: body}
 		}
 		return nil, fmt.Errorf("ws: dial %q: %w", url, err)
+	}
+	if ext := res.Header.Values("Sec-Websocket-Extensions"); len(ext) > 0 {
+		_ = c.Close()
+		return nil, fmt.Errorf("ws: dial %q: the server uses extensions nobody asked for: %q", url, ext)
 	}
 	c.SetReadLimit(limit)
 	return &Client{c}, nil
