@@ -181,8 +181,8 @@ func TestStatsCountAClosingChannelOnce(t *testing.T) {
 		a.says(sub("x", "", "4")).wants("4 ok")
 		w.d.Run(countTimeout)
 		w.unmute("mute")
-		w.answers = append(w.answers, w.nodeStats())
-		for _, m := range w.answers {
+		first := w.answers
+		for _, m := range append(first, w.nodeStats()) {
 			if got := m.(*relaypb.NodeStats).GetTotal().GetPackets()[1]; got != 1 {
 				t.Errorf("%d packets counted, want 1", got)
 			}
@@ -202,10 +202,14 @@ func TestStatsRestarts(t *testing.T) {
 	single(t, roomy, func(t *testing.T, w *world) {
 		w.mute("mute")
 		w.ask(w.stats, &relaypb.NodeStatsRequest{})
+		w.d.Run(countTimeout / 2)
 		w.restart(w.stats)
-		w.unmute("mute")
-		w.nodeStats()
-		w.d.Run(2 * countTimeout) // no time-out of the round before
+		w.ask(w.stats, &relaypb.NodeStatsRequest{})
+		w.d.Run(countTimeout - time.Millisecond)
+		if len(w.answers) > 0 {
+			t.Error("answered by the time-out of the round before")
+		}
+		w.d.Run(time.Millisecond)
 		if len(w.answers) != 1 {
 			t.Errorf("%d answers", len(w.answers))
 		}

@@ -18,6 +18,7 @@ type Codec struct{}
 // Reasons of frames that are no valid command. Source: PROTOCOL.md, Errors.
 const (
 	reasonJSON       = "invalid json"
+	reasonNonce      = "invalid nonce"
 	reasonBinary     = "binary not supported"
 	reasonNoCommand  = "command key must be present"
 	reasonCommand    = "invalid command"
@@ -46,8 +47,15 @@ func (Codec) Charge(m proto.Message) uint32 {
 	return 0
 }
 
+// What a frame may make the node keep beside its message, in bytes: all of it
+// weighs one unit of credit, whatever it is.
+const (
+	maxNonce    = 4 << 10
+	maxPassword = 4 << 10
+)
+
 // Decode implements link.Codec. Everything but a Send holds one unit of credit:
-// it keeps nothing of its frame but names.
+// it keeps nothing of its frame but what is short.
 func (Codec) Decode(frame []byte, binary bool) (proto.Message, uint32) {
 	if binary {
 		return &linkpb.Malformed{Reason: reasonBinary, Charge: 1}, 1
@@ -55,6 +63,9 @@ func (Codec) Decode(frame []byte, binary bool) (proto.Message, uint32) {
 	var f fields
 	if !f.parse(frame) {
 		return &linkpb.Malformed{Reason: reasonJSON, Charge: 1}, 1
+	}
+	if len(f.nonce) > maxNonce {
+		return &linkpb.Malformed{Reason: reasonNonce, Charge: 1}, 1
 	}
 	m, reason := f.command()
 	if reason != "" {
@@ -103,7 +114,7 @@ func (f *fields) subscribe(channel string) (proto.Message, string) {
 	m := &relaypb.Subscribe{Channel: channel, Nonce: clone(f.nonce)}
 	if f.password != nil && string(f.password) != "null" {
 		password, ok := text(f.password)
-		if !ok {
+		if !ok || len(password) > maxPassword {
 			return nil, reasonPassword
 		}
 		m.Password, m.HasPassword = password, true

@@ -29,7 +29,7 @@ type Refused struct {
 }
 
 func (r *Refused) Error() string {
-	return fmt.Sprintf("ws: %q answered %q: %q", r.URL, r.Status, r.Body)
+	return fmt.Sprintf("ws: %q answered %s: %.512s", r.URL, r.Status, r.Body)
 }
 
 // Dial opens a client connection; limit is the longest message in bytes. A
