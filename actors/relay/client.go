@@ -88,7 +88,7 @@ func (c *client) Receive(ctx actor.Context) {
 		ctx.Request(c.link, &linkpb.Accepted{})
 	case *actor.Stopping:
 		c.onStopping(ctx)
-	case *linkpb.Closed:
+	case *linkpb.Closed, *actor.DeadLetterResponse: // the link is gone, perhaps before it was accepted
 		c.onClosed(ctx)
 	case *relaypb.Send:
 		c.onSend(ctx, m)

@@ -101,6 +101,7 @@ func (m *model) act(o op) act {
 		case "stats":
 			p.w.sys.Root.RequestWithCustomSender(p.w.stats, &relaypb.NodeStatsRequest{}, p.w.asker)
 		case "fail client":
+			p.doomed = true
 			ctx.Send(p.server, poison)
 		case "fail channel":
 			if c := p.w.core.open[o.Channel]; c != nil {

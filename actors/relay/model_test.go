@@ -128,10 +128,10 @@ func (m *model) onMembership(member uint64, cmd *command) {
 	ch.members[member] = true
 }
 
-// living are the members whose link is up.
+// living are the members whose link and server are up.
 func (m *model) living(ch *modelChannel) (ids []uint64) {
 	for _, id := range slices.Sorted(maps.Keys(ch.members)) {
-		if !m.w.peer(id).gone {
+		if p := m.w.peer(id); !p.gone && !p.doomed {
 			ids = append(ids, id)
 		}
 	}
@@ -214,9 +214,21 @@ func (m *model) onAnswer(p *peer, a *relaypb.Answer, placed bool) {
 		m.errorf("answer %d to %+v: %v", c.answers, c, a)
 	}
 	c.ok, c.reason, c.list, c.placed = a.GetOk(), a.GetReason(), a.GetList(), placed
-	if c.ok && placed && c.kind != "send" {
+	if c.ok && placed && c.kind != "send" && !m.overtaken(c) {
 		m.inside[p][c.channel] = c.kind == "subscribe"
 	}
+}
+
+// overtaken reports whether a later subscribe was answered before an
+// unsubscribe. That happens only when a channel failed.
+func (m *model) overtaken(c *command) bool {
+	if !m.failures || c.kind != "unsubscribe" {
+		return false
+	}
+	all := m.asked[c.p]
+	return slices.ContainsFunc(all[slices.Index(all, c):], func(o *command) bool {
+		return o.kind == "subscribe" && o.channel == c.channel && o.ok && o.placed
+	})
 }
 
 // settled checks what must hold when nothing is under way.

@@ -24,6 +24,7 @@ type peer struct {
 	late   []proto.Message // what its reader still says when the link has stopped
 
 	gone    bool // its link has stopped
+	doomed  bool // its server was made fail
 	code    uint32
 	reason  string          // it was closed with
 	held    int64           // charges taken, and not given back

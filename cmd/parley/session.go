@@ -177,9 +177,6 @@ func reachError(err error, at string) error {
 		network   net.Error
 		refused   *ws.Refused
 	)
-	if errors.As(err, &refused) {
-		return turnedAway(refused)
-	}
 	text := plain(err.Error(), maxLogValue)
 	switch {
 	case errors.As(err, &untrusted):
@@ -188,6 +185,8 @@ func reachError(err error, at string) error {
 		return fmt.Errorf("%s; the server speaks without TLS: write ws:// or http://", text)
 	case strings.Contains(text, "HTTPS server"):
 		return fmt.Errorf("%s; write wss:// or https://", text)
+	case errors.As(err, &refused):
+		return turnedAway(refused)
 	case errors.As(err, &network), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ECONNRESET):
 		return &nothingError{fmt.Errorf("%s; %s", text, startAdvice(at))}
 	}

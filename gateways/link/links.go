@@ -1,6 +1,7 @@
 package link
 
 import (
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -105,7 +106,7 @@ func (l *links) onDrain(ctx actor.Context, m *linkpb.Drain) {
 	if l.draining != nil {
 		return
 	}
-	l.draining, l.asker, l.left = m, ctx.Sender(), ctx.Children()
+	l.draining, l.asker, l.left = m, ctx.Sender(), slices.Clone(ctx.Children()) // the library's list changes as they go
 	l.onDrainNext(ctx)
 }
 

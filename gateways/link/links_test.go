@@ -183,9 +183,8 @@ func TestDrainSaysGoodbyeInBatches(t *testing.T) {
 			if got := told(); got != want {
 				t.Errorf("after batch %d %d were told, want %d", i+1, got, want)
 			}
-			if i == 0 { // who comes now is not let in
-				late := w.dial().listen()
-				late.wantEnd()
+			if i == 0 { // who comes now is told like all others
+				w.dial().listen().wantEnd("close 1001 maintenance")
 			}
 			time.Sleep(drainPause)
 		}

@@ -6,6 +6,10 @@ package linkpb
 // IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
 func (*Closed) IgnoreDeadLetterLogging() {}
 
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging. The server
+// actor learns by actor.DeadLetterResponse that the link did not live so long.
+func (*Accepted) IgnoreDeadLetterLogging() {}
+
 // IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
 func (*Close) IgnoreDeadLetterLogging() {}
 
