@@ -136,3 +136,15 @@ func askPassword(ctx context.Context) (string, error) {
 
 // errInterrupted says that Ctrl-C came before the work was done.
 var errInterrupted = errors.New("interrupted")
+
+// dial asks for the password, if it must, and connects to a relay.
+func (p *passwordFlags) dial(ctx context.Context, at string) (c session, password string, err error) {
+	if password, err = p.password(ctx); err != nil {
+		return nil, "", err
+	}
+	c, err = dial(ctx, at)
+	if ctx.Err() != nil {
+		return nil, "", errInterrupted
+	}
+	return c, password, err
+}

@@ -104,14 +104,7 @@ func (p *publication) run(cmd *cobra.Command) error {
 	}
 	ctx, stop := interruptible(cmd.Context())
 	defer stop()
-	password, err := p.secret.password(ctx)
-	if err != nil {
-		return err
-	}
-	c, err := dial(ctx, at)
-	if ctx.Err() != nil {
-		return errInterrupted
-	}
+	c, password, err := p.secret.dial(ctx, at)
 	if err != nil {
 		return err
 	}

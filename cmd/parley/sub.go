@@ -109,14 +109,7 @@ func (s *subscription) run(cmd *cobra.Command) error {
 	}
 	ctx, stop := interruptible(cmd.Context())
 	defer stop()
-	password, err := s.secret.password(ctx)
-	if err != nil {
-		return err
-	}
-	c, err := dial(ctx, at)
-	if ctx.Err() != nil {
-		return errInterrupted
-	}
+	c, password, err := s.secret.dial(ctx, at)
 	if err != nil {
 		return err
 	}

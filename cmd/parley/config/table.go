@@ -61,7 +61,7 @@ func generalOptions() []Option {
 				" differ.",
 		},
 		{
-			Name: "log-level", Section: "General", Kind: KindEnum, Default: "info", Reloadable: true, Essential: true,
+			Name: "log-level", Section: "General", Kind: KindEnum, Default: "info", Essential: true,
 			Allowed: []string{"off", "error", "warn", "info", "debug", "trace"}, also: []string{"level", "loglevel"},
 			Help: "least serious log line that is written",
 			Long: "From off (nothing) to trace (everything). info is for operation; debug and trace are for finding faults: they may" +
