@@ -149,10 +149,10 @@ func greet(w io.Writer, l assemble.Listeners) {
 	fmt.Fprintf(w, `
 A relay node is running. Talk to it from other terminals:
 
-  parley sub lobby --url %[2]s://%[1]s/connect
-  parley pub lobby 'hello, all' --url %[2]s://%[1]s/connect
+  %[4]s sub lobby --url %[2]s://%[1]s/connect
+  %[4]s pub lobby 'hello, all' --url %[2]s://%[1]s/connect
   curl %[3]s://%[1]s/health
-`, at, ws, web)
+`, at, ws, web, os.Args[0])
 	if l.Metrics != nil {
 		fmt.Fprintf(w, "  curl http://%s/metrics\n", l.Metrics.Addr())
 	}
