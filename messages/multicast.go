@@ -7,6 +7,10 @@ import "google.golang.org/protobuf/proto"
 // link stops reading.
 const chargeUnit = 16 << 10
 
+// ChargeAll is what a frame holds whose answer may be large: nothing more of its
+// link is read before that is written or queued.
+const ChargeAll = 64
+
 // Charge is what an inbound frame of size bytes holds of its link's credit,
 // until an answer, a Multicast or a linkpb.Settled gives it back.
 func Charge(size int) uint32 { return 1 + uint32(size/chargeUnit) }

@@ -81,7 +81,7 @@ func (c *channel) onPublish(ctx actor.Context, m *publish) {
 			continue
 		}
 		p.firmLent, p.lossyLent = true, true
-		out := &messages.Multicast{Members: p.firm, Lossy: p.lossy, Frame: shared, Source: c.name, Size: len(m.message), Origin: m.member}
+		out := &messages.Multicast{Members: p.firm, Lossy: p.lossy, Frame: shared, Source: c.name, Size: len(m.message) + len(m.nonce), Origin: m.member}
 		if i == home {
 			out.Charge = m.charge
 			if !m.silent {

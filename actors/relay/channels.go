@@ -115,7 +115,7 @@ func (c *channels) decide(ctx actor.Context, m *subscribe) {
 // may be the reason. The answer to any other is on its way.
 func (c *channels) onAgain(ctx actor.Context, m *again) {
 	switch {
-	case m.sub.channel != m.lost:
+	case !m.lost.Equal(m.sub.channel):
 	case m.sub.again:
 		ctx.Send(m.sub.client, &refused{m.sub.name, reasonBusy})
 	default:
@@ -181,7 +181,7 @@ func (c *channels) onList(ctx actor.Context, m *list) {
 		c.names = slices.Sorted(maps.Keys(c.open))
 	}
 	ctx.Send(m.link, &relaypb.Answer{
-		Ok: true, Nonce: m.nonce, Charge: 1,
+		Ok: true, Nonce: m.nonce, Charge: messages.ChargeAll,
 		List: &relaypb.Channels{Open: c.names, Subscribed: m.subscribed},
 	})
 }

@@ -26,6 +26,7 @@ type client struct {
 	vault    *actor.PID
 
 	link    *actor.PID     // nil: gone
+	was     *actor.PID     // link, when it is gone
 	subs    []subscription // owned, as all that follows
 	trouble *trouble       // nil: it never had any
 }
@@ -141,7 +142,9 @@ func (c *client) onStopping(ctx actor.Context) {
 // channel would keep a member that is gone; passwords that wait for the vault
 // are not worth its while any more. The link's reader may still send commands.
 func (c *client) onClosed(ctx actor.Context) {
-	c.link = nil
+	if c.link != nil {
+		c.was, c.link = c.link, nil
+	}
 	var unasked []string
 	if t := c.trouble; t != nil {
 		t.leaving = nil
@@ -194,10 +197,14 @@ func (c *client) onSend(ctx actor.Context, m *relaypb.Send) {
 	case s.channel == nil:
 		s.asked.waiting = append(s.asked.waiting, m)
 	default:
-		ctx.Send(s.channel, &publish{
-			message: m.GetMessage(), nonce: m.GetNonce(), silent: m.GetSilent(), charge: m.GetCharge(), member: c.member, link: c.link,
-		})
+		c.publish(ctx, s.channel, m, c.link)
 	}
+}
+
+func (c *client) publish(ctx actor.Context, channel *actor.PID, m *relaypb.Send, link *actor.PID) {
+	ctx.Send(channel, &publish{
+		message: m.GetMessage(), nonce: m.GetNonce(), silent: m.GetSilent(), charge: m.GetCharge(), member: c.member, link: link,
+	})
 }
 
 func (c *client) onUnsubscribe(ctx actor.Context, m *relaypb.Unsubscribe) {

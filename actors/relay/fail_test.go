@@ -99,6 +99,18 @@ func (p *peer) settledUp() {
 	}
 }
 
+// later does something when an actor has passed on so many messages, and all
+// others had as many turns.
+func (w *world) later(turns int, f func()) {
+	w.sys.Root.Send(w.links, func(actor.Context) {
+		if turns > 0 {
+			w.later(turns-1, f)
+		} else {
+			f()
+		}
+	})
+}
+
 func TestClientFails(t *testing.T) {
 	testkit.Seeds(t, seeds, func(t *testing.T, d *testkit.Driver) {
 		w := newWorld(t, d, 2, roomy, testkit.ExpectFailures(1))
@@ -144,7 +156,8 @@ func TestChannelFails(t *testing.T) {
 		for _, p := range []*peer{a, b, c} {
 			p.says(sub("x", "old", "0"), sub("other", "", "1")).wantsAll("0 ok", "1 ok")
 		}
-		w.sys.Root.Send(w.core.open["x"].pid, channelPoison)
+		x := w.core.open["x"].pid
+		w.later(int(d.Seed()%6), func() { w.sys.Root.Send(x, channelPoison) })
 		a.says(send("x", `"1"`, "2"), send("x", `"2"`, "3"), send("other", `"3"`, "4"))
 		b.says(unsub("x", "2"), sub("x", "old", "3"))
 		e.says(sub("x", "old", "2"), unsub("x", "3"), sub("x", "old", "4"))
@@ -162,6 +175,9 @@ func TestChannelFails(t *testing.T) {
 		once(c, "error x channel lost", `other: "3"`)
 		once(b, "2 ok", "3 ok", `other: "3"`)
 		once(e, "2 ok")
+		if i := slices.Index(c.heard, "error x channel lost"); slices.ContainsFunc(c.heard[i+1:], func(h string) bool { return strings.HasPrefix(h, "x: ") }) {
+			t.Errorf("c heard %q", c.heard)
+		}
 		for _, p := range w.peers {
 			p.settledUp()
 		}
@@ -280,8 +296,21 @@ func TestJoinThatIsLostTwice(t *testing.T) {
 	})
 }
 
-// TestPeerOfAFailedClientMayStillTalk sends what a reader has in hand.
-func TestPeerOfAFailedClientMayStillTalk(t *testing.T) {
+// TestLinkThatNeverOpened is gone before it can hear that it is served.
+func TestLinkThatNeverOpened(t *testing.T) {
+	testkit.Seeds(t, 1, func(t *testing.T, d *testkit.Driver) {
+		w := newWorld(t, d, 1, roomy)
+		w.sys.Root.RequestWithCustomSender(w.clients, &linkpb.Opened{Protocol: "relay", Member: 1}, w.sys.NewLocalPID("gone"))
+		d.Settle()
+		if clients, _ := w.census(); clients > 0 || len(w.alive(w.clients)) > 0 {
+			t.Errorf("%d clients are left", clients)
+		}
+		w.stop()
+	})
+}
+
+// TestReaderTalksLonger sends what a reader has in hand when its link has ended.
+func TestReaderTalksLonger(t *testing.T) {
 	testkit.Seeds(t, 10, func(t *testing.T, d *testkit.Driver) {
 		w := newWorld(t, d, 1, roomy)
 		a := w.client()

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"parley/actors/tree"
+	"parley/messages"
 	"parley/messages/linkpb"
 	"parley/messages/relaypb"
 	"parley/messages/vaultpb"
@@ -150,6 +151,9 @@ func (p *peer) say(m proto.Message) {
 		charge, nonce = m.GetCharge(), string(m.GetNonce())
 	case interface{ GetNonce() []byte }:
 		nonce = string(m.GetNonce())
+	}
+	if _, ok := m.(*relaypb.List); ok {
+		charge = messages.ChargeAll
 	}
 	p.held += int64(charge)
 	if s, ok := m.(*relaypb.Send); !ok || !s.GetSilent() {

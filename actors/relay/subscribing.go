@@ -18,7 +18,7 @@ import (
 func (c *client) onSubscribe(ctx actor.Context, m *relaypb.Subscribe) {
 	s := c.find(m.GetChannel())
 	switch {
-	case c.link == nil:
+	case c.link == nil: // its reader was slower than its end
 	case s != nil && s.channel == nil:
 		s.asked.waiting = append(s.asked.waiting, m)
 	case s != nil: // twice is fine, and delivered once
@@ -51,12 +51,25 @@ func (c *client) onJoined(ctx actor.Context, m *joined) {
 	waiting := s.asked.waiting
 	s.asked = nil
 	if c.link == nil {
+		c.lastWords(ctx, m.channel, waiting)
 		ctx.Send(m.channel, &leave{member: c.member, lossy: s.lossy})
 		c.drop(m.name)
 		c.stopWhenDone(ctx)
 		return
 	}
 	c.replay(ctx, m.name, waiting)
+}
+
+// lastWords publishes what a client said behind its subscribe before it left.
+func (c *client) lastWords(ctx actor.Context, channel *actor.PID, waiting []any) {
+	for _, m := range waiting {
+		switch m := m.(type) {
+		case *relaypb.Send:
+			c.publish(ctx, channel, m, c.was)
+		case *relaypb.Unsubscribe:
+			return
+		}
+	}
 }
 
 // onRefused answers a subscribe that failed, and counts wrong passwords.

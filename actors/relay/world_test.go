@@ -29,7 +29,6 @@ type world struct {
 	core                                    *channels // behind channels; another after a restart
 	safe                                    *paperVault
 	fan                                     Fanout
-	gauges                                  []*tree.Gauge
 	taps                                    []*actor.PID
 	peers                                   []*peer                          // all that ever were; by member-1
 	answers                                 []any                            // to asker
@@ -114,10 +113,12 @@ func (w *world) stop() {
 }
 
 // alive lists the actors below a supervisor.
-func (w *world) alive(below *actor.PID) (ids []string) {
-	for _, shard := range w.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
+func (w *world) alive(supervisor *actor.PID) []string { return below(w.sys, supervisor) }
+
+func below(sys *actor.ActorSystem, supervisor *actor.PID) (ids []string) {
+	for _, shard := range sys.ProcessRegistry.LocalPIDs.LocalPIDs {
 		for _, id := range shard.Keys() {
-			if strings.HasPrefix(id, below.GetId()+"/") {
+			if strings.HasPrefix(id, supervisor.GetId()+"/") {
 				ids = append(ids, id)
 			}
 		}

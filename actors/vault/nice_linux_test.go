@@ -73,10 +73,12 @@ func TestHashingIsPolite(t *testing.T) {
 	for {
 		left := ""
 		for id, nice := range niceness(t) {
-			if was, old := before[id]; old && was != nice && !(id == fmt.Sprint(os.Getpid()) && nice == polite) { // the first thread cannot end, and is only parked
-				t.Fatalf("thread %s had nice %s, and has %s", id, was, nice)
-			} else if !old && nice == polite {
+			was, old := before[id]
+			switch {
+			case nice == polite && id != fmt.Sprint(os.Getpid()): // the first thread cannot end, and is only parked
 				left = id
+			case nice != polite && old && was != nice:
+				t.Fatalf("thread %s had nice %s, and has %s", id, was, nice)
 			}
 		}
 		if left == "" {

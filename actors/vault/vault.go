@@ -64,9 +64,11 @@ type hashed struct {
 func (*hashed) IgnoreDeadLetterLogging() {}
 
 // Spawn starts the vault.
-func Spawn(ctx actor.SpawnerContext, l Limits) *actor.PID {
-	v := newVault(l)
-	return tree.Spawn(ctx, "vault", tree.Spec{New: func() actor.Actor { return v }}) // hashes under way outlive a restart
+func Spawn(ctx actor.SpawnerContext, l Limits) *actor.PID { return newVault(l).spawn(ctx) }
+
+// spawn starts v. Hashes under way outlive a restart, and so does what knows them.
+func (v *vault) spawn(ctx actor.SpawnerContext) *actor.PID {
+	return tree.Spawn(ctx, "vault", tree.Spec{New: func() actor.Actor { return v }})
 }
 
 func newVault(l Limits) *vault {

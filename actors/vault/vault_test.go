@@ -68,7 +68,7 @@ func newBench(t testing.TB, seed uint64, l Limits) *bench {
 	b := &bench{t: t, d: testkit.NewDriver(seed), v: newVault(l)}
 	b.sys = testkit.System(t, testkit.Under(b.d))
 	b.v.hash = b.hash
-	b.pid = tree.Spawn(b.sys.Root, "vault", tree.Spec{New: func() actor.Actor { return b.v }})
+	b.pid = b.v.spawn(b.sys.Root)
 	for range 8 {
 		c := &client{}
 		c.pid = tree.Spawn(b.sys.Root, "", tree.Spec{New: func() actor.Actor { return c }})

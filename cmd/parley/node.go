@@ -59,6 +59,7 @@ func runNode(cmd *cobra.Command) error {
 		return err
 	}
 	// Signals from here on are ours: whoever reads the ready line may send one.
+	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go away; the node stays
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)

@@ -113,7 +113,6 @@ func (d *Door) admit(conn net.Conn) bool {
 	}
 	if victim != nil {
 		d.note(ReasonHalfOpenTotal, ipOf(victim.RemoteAddr()), nil)
-		reset(victim)
 	}
 	d.accepted.Add(1)
 	return true

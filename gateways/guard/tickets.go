@@ -43,7 +43,7 @@ func newTickets(limits Limits) *tickets {
 }
 
 // admit gives conn a ticket, or says why not. victim, when not nil, has lost its
-// ticket to conn and must be closed by the caller.
+// ticket to conn and was closed.
 func (t *tickets) admit(conn net.Conn, key peerKey, exempt bool) (reason string, victim net.Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -57,6 +57,10 @@ func (t *tickets) admit(conn net.Conn, key peerKey, exempt bool) (reason string,
 	if t.limits.HalfOpenTotal > 0 && t.halfOpen >= t.limits.HalfOpenTotal {
 		victim = t.oldest.conn
 		t.release(t.oldest)
+		// Closed under the lock: its handshake, if it ends this instant, waits for
+		// the lock before it answers, and nobody writes to a descriptor that is
+		// somebody else's by then.
+		reset(victim)
 	}
 	k := &ticket{conn: conn, key: key, exempt: exempt, halfOpen: true, prev: t.newest}
 	if t.newest == nil {

@@ -33,6 +33,7 @@ type Conn struct {
 	other    TryWriter // for connections that are no sockets
 	rest     []byte    // not yet taken by the kernel, oldest first
 	flushing bool      // flush has taken bytes that are not yet written
+	own      bool      // the outbound is writing, not TLS by itself
 	closed   bool      // fd may be somebody else's by now
 	closing  bool      // a close frame is on its way: read deadlines are final
 	err      error     // of the last write; final
@@ -121,6 +122,17 @@ func (c *Conn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// maxAlone is how many bytes TLS may add by itself to what a peer does not
+// take: answers to its key updates, which no limit of ours sees.
+const maxAlone = 64 << 10
+
+// mine tells whether the next writes are the outbound's.
+func (c *Conn) mine(own bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.own = own
+}
+
 // offer is Write of a released connection; kept is how much of all that was
 // written the kernel has not taken.
 func (c *Conn) offer(b []byte) (kept int, err error) {
@@ -130,6 +142,10 @@ func (c *Conn) offer(b []byte) (kept int, err error) {
 		return 0, c.err
 	}
 	if len(c.rest) > 0 || c.flushing {
+		if !c.own && len(c.rest)+len(b) > maxAlone {
+			c.err = errors.New("link: peer makes TLS write more than it reads")
+			return 0, c.err
+		}
 		c.rest = append(c.rest, b...)
 		return len(c.rest), nil
 	}

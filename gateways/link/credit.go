@@ -3,11 +3,13 @@ package link
 import (
 	"sync"
 	"sync/atomic"
+
+	"parley/messages"
 )
 
 // creditLimit is how many charges (messages.Charge) of a link may be unsettled
 // before its reader waits: the peer is slowed by TCP, memory stays flat.
-const creditLimit = 64
+const creditLimit = messages.ChargeAll
 
 // credit counts what a link's peer has sent and nobody has settled yet.
 type credit struct {

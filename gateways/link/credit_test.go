@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"parley/messages"
 	"parley/messages/linkpb"
@@ -77,7 +76,7 @@ func TestAPeerIsSlowedNotDropped(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n = 1000
 		w := newWorld(t, options{window: 2000, serve: func(ctx actor.Context, _ string) {
-			ctx.Send(ctx.Sender(), wrapperspb.String("ack 1"))
+			ctx.Send(ctx.Sender(), newWord("ack 1"))
 		}})
 		p := w.dial().listen()
 		for i := range n {
@@ -116,7 +115,7 @@ func TestClosedLinkLetsItsReaderGo(t *testing.T) {
 func TestMessageRate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, options{kind: func(k *Kind) { k.MessageRate = 10 }, serve: func(ctx actor.Context, _ string) {
-			ctx.Send(ctx.Sender(), wrapperspb.String("ack 1"))
+			ctx.Send(ctx.Sender(), newWord("ack 1"))
 		}})
 		p := w.dial().listen()
 		for range 50 {

@@ -168,6 +168,9 @@ func (l *link) onLost(ctx actor.Context, m *lostFrames) {
 
 func (l *link) onMessage(ctx actor.Context, m proto.Message) {
 	defer l.out.credit.give(l.kind.Codec.Charge(m))
+	if l.out.credit.closed.Load() {
+		return // closing: nothing follows the goodbye, so nothing is worth encoding
+	}
 	wire, err := l.kind.frame(m)
 	if err != nil {
 		tree.Log(ctx.ActorSystem()).Error("message has no frame", slog.String("link", ctx.Self().GetId()),

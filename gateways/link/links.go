@@ -1,6 +1,7 @@
 package link
 
 import (
+	"io"
 	"slices"
 	"time"
 
@@ -91,6 +92,7 @@ func (l *links) onAccepted(ctx actor.Context, m *accepted) {
 	out.seen.Store(l.kind.clock.Load())
 	m.socket.Bind(out)
 	out.conn.Release()
+	out.conn.mine(out.w == io.Writer(out.conn)) // without TLS nobody else writes
 	l.open++
 	l.kind.unsaid.Add(1)
 	shard := l.shards[l.next%uint64(len(l.shards))]

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"parley/messages"
 	"parley/messages/linkpb"
@@ -16,7 +15,7 @@ import (
 
 // echo answers every message with itself.
 func echo(ctx actor.Context, text string) {
-	ctx.Send(ctx.Sender(), wrapperspb.String("echo "+text))
+	ctx.Send(ctx.Sender(), newWord("echo "+text))
 }
 
 func TestLinkTalksToItsServer(t *testing.T) {

@@ -135,7 +135,10 @@ func (o *Outbound) hand(wire []byte) (kept int, err error) {
 	if o.w == io.Writer(o.conn) {
 		return o.conn.offer(wire)
 	}
-	if _, err = o.w.Write(wire); err != nil {
+	o.conn.mine(true)
+	_, err = o.w.Write(wire)
+	o.conn.mine(false)
+	if err != nil {
 		return 0, err
 	}
 	return o.conn.kept(), nil
@@ -289,7 +292,7 @@ func (o *Outbound) drain() {
 			return
 		}
 		if len(wire) > 0 {
-			if _, err := o.w.Write(wire); err != nil {
+			if _, err := o.hand(wire); err != nil {
 				o.mu.Lock()
 				o.fail()
 				o.draining = false

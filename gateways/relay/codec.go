@@ -54,8 +54,9 @@ const (
 	maxPassword = 4 << 10
 )
 
-// Decode implements link.Codec. Everything but a Send holds one unit of credit:
-// it keeps nothing of its frame but what is short.
+// Decode implements link.Codec. A Send is charged by its size, a List all there
+// is, because its answer may be a thousand times as long; all else holds one
+// unit of credit: it keeps nothing of its frame but what is short.
 func (Codec) Decode(frame []byte, binary bool) (proto.Message, uint32) {
 	if binary {
 		return &linkpb.Malformed{Reason: reasonBinary, Charge: 1}, 1
@@ -71,9 +72,12 @@ func (Codec) Decode(frame []byte, binary bool) (proto.Message, uint32) {
 	if reason != "" {
 		return &linkpb.Malformed{Reason: reason, Nonce: clone(f.nonce), Charge: 1}, 1
 	}
-	if s, ok := m.(*relaypb.Send); ok {
-		s.Charge = messages.Charge(len(frame))
-		return s, s.GetCharge()
+	switch m := m.(type) {
+	case *relaypb.Send:
+		m.Charge = messages.Charge(len(frame))
+		return m, m.GetCharge()
+	case *relaypb.List:
+		return m, messages.ChargeAll
 	}
 	return m, 1
 }

@@ -19,6 +19,7 @@ func Health(root *actor.RootContext, health *actor.PID) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Connection", "close") // kept alive, it would count against no limit
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		answer, err := root.RequestFuture(health, &relaypb.HealthRequest{}, healthTimeout).Result()
 		h, ok := answer.(*relaypb.Health)

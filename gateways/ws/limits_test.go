@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"parley/gateways/guard"
 	"parley/gateways/link"
@@ -93,9 +92,9 @@ func TestWaitingForCreditIsNotTheClientsFault(t *testing.T) {
 			switch m := ctx.Message().(type) {
 			case *linkpb.Opened:
 				ctx.Request(ctx.Sender(), &linkpb.Accepted{})
-			case *wrapperspb.StringValue:
+			case echoed:
 				if m.GetValue() == "last" {
-					ctx.Respond(echoed{m})
+					ctx.Respond(m)
 				}
 				waiting = append(waiting, ctx.Sender())
 			}
