@@ -200,6 +200,31 @@ func TestChannelFails(t *testing.T) {
 	})
 }
 
+// TestChannelFailsWhileItsShardIsBehind has its last messages, and its answers,
+// still come; the word that it is lost comes behind them.
+func TestChannelFailsWhileItsShardIsBehind(t *testing.T) {
+	testkit.Seeds(t, 1, func(t *testing.T, d *testkit.Driver) {
+		w := newWorld(t, d, 1, roomy, testkit.ExpectFailures(1))
+		a, b := w.client(), w.client()
+		a.says(sub("x", "", "1")).wants("1 ok")
+		b.says(sub("x", "", "1")).wants("1 ok")
+		w.sys.Root.Send(w.shards[0], func(actor.Context) { // it is at work and takes nothing else
+			a.says(send("x", `"1"`, "2"))
+			d.Settle()
+			w.sys.Root.Send(w.core.open["x"].pid, channelPoison)
+			d.Settle()
+			b.wants()
+			b.says(sub("x", "", "2"))
+			d.Settle()
+		})
+		b.wants(`x: "1"`, "error x channel lost", "2 ok")
+		a.wants("2 ok", "error x channel lost")
+		a.settledUp()
+		b.settledUp()
+		w.stop()
+	})
+}
+
 // TestChannelFailsAsItEmpties has a channel fail whose last member leaves, while
 // another comes: who opens it anew must not be taken for who left.
 func TestChannelFailsAsItEmpties(t *testing.T) {

@@ -29,7 +29,7 @@ type world struct {
 	core                                    *channels // behind channels; another after a restart
 	safe                                    *paperVault
 	fan                                     Fanout
-	taps                                    []*actor.PID
+	taps, shards                            []*actor.PID
 	peers                                   []*peer                          // all that ever were; by member-1
 	answers                                 []any                            // to asker
 	casts                                   []cast                           // what channels sent to shards, in that order
@@ -83,7 +83,7 @@ func (w *world) start(ctx actor.Context, shards int) {
 		if !ok {
 			w.t.Fatal("two worlds in one system")
 		}
-		w.taps = append(w.taps, tap)
+		w.taps, w.shards = append(w.taps, tap), append(w.shards, pid)
 		w.fan.Shards, w.fan.Gauges = append(w.fan.Shards, tap), append(w.fan.Gauges, g)
 	}
 	met := &meet{}
@@ -217,10 +217,15 @@ type paperShard struct {
 }
 
 func (s *paperShard) Receive(ctx actor.Context) {
-	b, ok := ctx.Message().(*tree.Batch)
-	if !ok {
-		return
+	switch m := ctx.Message().(type) {
+	case func(actor.Context):
+		m(ctx)
+	case *tree.Batch:
+		s.onBatch(m)
 	}
+}
+
+func (s *paperShard) onBatch(b *tree.Batch) {
 	for _, l := range b.Messages {
 		m := l.(*messages.Multicast)
 		to := slices.Concat(m.Members, m.Lossy)

@@ -107,6 +107,23 @@ func runNode(cmd *cobra.Command) error {
 	return err
 }
 
+// ownFiles is how many descriptors a node needs beside its clients': listeners,
+// half-open connections that are about to be clients, logs, the poller.
+const ownFiles = 128
+
+// fit lowers max-clients to what the process may open: a client that is turned
+// away knows why, one that cannot be accepted does not.
+func fit(c *config.Node, log *slog.Logger) {
+	var files syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) != nil || files.Cur >= uint64(c.MaxClients)+ownFiles {
+		return
+	}
+	asked := c.MaxClients
+	c.MaxClients = max(1, int(files.Cur)-ownFiles)
+	log.Info("max-clients lowered: the process may not open more files", slog.Int("asked", asked),
+		slog.Int("clients", c.MaxClients), slog.Uint64("files", files.Cur))
+}
+
 func listen(c *config.Node, log *slog.Logger) (l assemble.Listeners, err error) {
 	if l.TLS, err = serverTLS(c, log); err != nil {
 		return l, err

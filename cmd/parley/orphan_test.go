@@ -1,0 +1,55 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"parley/cmd/parley/config"
+)
+
+// A node outlives whoever reads what it says: a refused stranger is logged, and
+// a write to a pipe without a reader must not be the node's end.
+func TestNodeOutlivesTheReaderOfItsLog(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := prepare(t, nil, nil, "node", "--clandestine-port", "0", "--metrics-address", "off")
+	p.cmd.Stderr = write
+	p.start()
+	_ = write.Close()
+	eventually(t, "the ready line", func() bool { return len(p.out.lines()) > 0 })
+	_ = read.Close()
+	at := strings.TrimSuffix(strings.TrimPrefix(p.out.lines()[0], `ready {"relay":"`), `"}`)
+	for range 3 {
+		if status, _ := get(t, "http://"+at+"/health", "Host", "evil.example"); status != http.StatusForbidden {
+			t.Fatalf("a stranger got %d", status)
+		}
+	}
+	if status, _ := get(t, "http://"+at+"/health"); status != http.StatusOK {
+		t.Errorf("the node answers %d", status)
+	}
+}
+
+// A node does not promise more clients than it may open files.
+func TestMaxClientsFitsTheDescriptors(t *testing.T) {
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	few := config.Node{MaxClients: 10}
+	if fit(&few, log); few.MaxClients != 10 || said.Len() > 0 {
+		t.Errorf("10 clients became %d: %s", few.MaxClients, &said)
+	}
+	many := config.Node{MaxClients: int(files.Cur) + 1}
+	if fit(&many, log); many.MaxClients != int(files.Cur)-ownFiles || !strings.Contains(said.String(), "max-clients") {
+		t.Errorf("%d clients with %d files: %s", many.MaxClients, files.Cur, &said)
+	}
+}
