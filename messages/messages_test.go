@@ -84,6 +84,9 @@ func TestCharge(t *testing.T) {
 			t.Errorf("%d bytes hold %d, want %d", c.size, got, c.want)
 		}
 	}
+	if got := messages.Charge(1<<20 - 1); got != messages.ChargeAll {
+		t.Errorf("a MiB holds %d, all there is are %d", got, messages.ChargeAll)
+	}
 }
 
 // TestLoads weigh what they carry; all else is control and weighs nothing.

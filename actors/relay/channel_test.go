@@ -43,3 +43,20 @@ func TestListsOfMembersAreFrozen(t *testing.T) {
 		w.stop()
 	})
 }
+
+// TestLastWordsAreHeard has a peer hang up before its subscribe is answered:
+// what it said behind that is published, up to its unsubscribe.
+func TestLastWordsAreHeard(t *testing.T) {
+	testkit.Seeds(t, seeds, func(t *testing.T, d *testkit.Driver) {
+		w := newWorld(t, d, 2, roomy)
+		owner, a := w.client(), w.client()
+		owner.says(sub("x", "", "1")).wants("1 ok")
+		a.says(sub("x", "", "1"), send("x", `"1"`, "2"), send("x", `"2"`, "3"), unsub("x", "4"), send("x", `"3"`, "5"))
+		a.hangUp()
+		owner.wants(`x: "1"`, `x: "2"`)
+		if clients, _ := w.census(); clients != 1 || fmt.Sprint(w.sizes()) != "map[x:1]" {
+			t.Errorf("left are %d clients, members %v", clients, w.sizes())
+		}
+		w.stop()
+	})
+}

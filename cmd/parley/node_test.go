@@ -178,10 +178,10 @@ func TestGreetingWorks(t *testing.T) {
 	for line := range strings.Lines(n.err.String()) {
 		words := strings.Fields(strings.ReplaceAll(line, "'", ""))
 		switch {
-		case strings.HasPrefix(line, "  parley sub"):
+		case strings.Contains(line, "parley sub lobby"):
 			reader = launch(t, nil, nil, append(words[1:], "--count", "1")...)
 			eventually(t, "the subscription", func() bool { return strings.Contains(reader.err.String(), "subscribed") })
-		case strings.HasPrefix(line, "  parley pub"):
+		case strings.Contains(line, "parley pub lobby"):
 			parley(t, "pub", words[2], "hello, all", words[5], words[6]).expect(t, 0)
 		case strings.HasPrefix(line, "  curl"):
 			curls++

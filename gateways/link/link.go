@@ -67,8 +67,9 @@ type link struct {
 	upstream *actor.PID
 	shard    *actor.PID
 
-	server *actor.PID // set by Accepted
-	late   *tree.Timer
+	server  *actor.PID // set by Accepted
+	late    *tree.Timer
+	leaving bool // it is over, but Accepted may be on its way: who sent it must be told
 }
 
 // readDone comes from the reader, once. It may find the link already stopped.
@@ -91,8 +92,11 @@ func (l *link) Receive(ctx actor.Context) {
 		l.onStopped(ctx)
 	case *linkpb.Accepted:
 		l.onAccepted(ctx)
-	case acceptLate, *actor.DeadLetterResponse: // nobody serves, or the server is gone
+	case acceptLate: // nobody serves
 		l.hangUp(ctx, closeSlow, "not served")
+	case *actor.DeadLetterResponse: // upstream or the server is gone
+		l.out.shut(closeSlow, "not served")
+		ctx.Stop(ctx.Self())
 	case *linkpb.Close:
 		l.hangUp(ctx, m.GetCode(), m.GetReason())
 	case *linkpb.Settled:
@@ -100,7 +104,7 @@ func (l *link) Receive(ctx actor.Context) {
 	case *readDone:
 		l.onReadDone(ctx, m)
 	case *ended:
-		ctx.Stop(ctx.Self())
+		l.leave(ctx)
 	case *lostFrames:
 		l.onLost(ctx, m)
 	case actor.SystemMessage, actor.AutoReceiveMessage:
@@ -124,7 +128,11 @@ func (l *link) onStarted(ctx actor.Context) {
 func (l *link) onAccepted(ctx actor.Context) {
 	l.late.Stop()
 	l.late = nil
-	if l.server == nil {
+	switch {
+	case l.leaving:
+		ctx.Send(ctx.Sender(), &linkpb.Closed{})
+		ctx.Stop(ctx.Self())
+	case l.server == nil:
 		l.server = ctx.Sender()
 		r := &reader{kind: l.kind, socket: l.socket, out: l.out, root: ctx.ActorSystem().Root, link: ctx.Self(), server: l.server}
 		go r.run()
@@ -157,7 +165,19 @@ func (l *link) onReadDone(ctx actor.Context, m *readDone) {
 // hangUp says goodbye with a close code (0: silently) and stops.
 func (l *link) hangUp(ctx actor.Context, code uint32, reason string) {
 	l.out.shut(code, reason)
-	ctx.Stop(ctx.Self())
+	l.leave(ctx)
+}
+
+// leave stops the link. One that was not accepted yet waits for that as long as
+// it did before: a server would never hear of its end otherwise.
+func (l *link) leave(ctx actor.Context) {
+	if l.server != nil || l.leaving {
+		ctx.Stop(ctx.Self())
+		return
+	}
+	l.leaving = true
+	l.late.Stop()
+	l.late = tree.After(ctx, acceptTimeout, acceptLate{})
 }
 
 func (l *link) onLost(ctx actor.Context, m *lostFrames) {
