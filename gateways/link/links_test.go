@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"parley/actors/tree"
 	"parley/messages"
 	"parley/messages/linkpb"
 	"parley/messages/relaypb"
@@ -139,6 +140,35 @@ func TestNobodyServes(t *testing.T) {
 		p.want()
 		time.Sleep(time.Millisecond)
 		p.wantEnd("close 1013 not served")
+		w.stop()
+	})
+}
+
+// TestLateServerIsTold has a server accept a link that was given up: it must
+// hear of the end, or it would serve nobody for ever.
+func TestLateServerIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, options{deaf: true})
+		p := w.dial().listen()
+		late := w.link(1)
+		time.Sleep(acceptTimeout)
+		p.wantEnd("close 1013 not served")
+		told := 0
+		server := tree.Spawn(w.sys.Root, "late", tree.Spec{New: func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				switch ctx.Message().(type) {
+				case *actor.Started:
+					ctx.Request(late, &linkpb.Accepted{})
+				case *linkpb.Closed:
+					told++
+				}
+			})
+		}})
+		synctest.Wait()
+		if told != 1 {
+			t.Errorf("told %d times", told)
+		}
+		w.sys.Root.Stop(server)
 		w.stop()
 	})
 }
