@@ -2,6 +2,7 @@ package link
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,7 +151,15 @@ func TestLateServerIsTold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, options{deaf: true})
 		p := w.dial().listen()
-		late := w.link(1)
+		synctest.Wait()
+		var late *actor.PID
+		for _, shard := range w.sys.ProcessRegistry.LocalPIDs.LocalPIDs {
+			for _, id := range shard.Keys() {
+				if strings.HasPrefix(id, w.links.GetId()+"/") {
+					late = w.sys.NewLocalPID(id)
+				}
+			}
+		}
 		time.Sleep(acceptTimeout)
 		p.wantEnd("close 1013 not served")
 		told := 0
