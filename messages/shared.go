@@ -12,6 +12,7 @@ type Slot int
 // One slot for each protocol that fans out. A new protocol adds a line.
 const (
 	SlotRelay Slot = iota
+	SlotUI
 	slotCount
 )
 

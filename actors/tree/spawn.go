@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/messages/faultpb"
 )
 
 // Policy says what happens to a child that panicked.
@@ -32,6 +34,7 @@ type Spec struct {
 	Batch    bool               // hand over consecutive Loads as one *Batch
 	Inline   bool               // may run on the goroutine of who wakes it: short handlers that are the next step of a chain
 	Gauge    *Gauge             // follows the queue; nil: nobody asks
+	Asked    bool               // a request whose handler panics is answered with faultpb.Failed
 	Children Policy             // for the actors it spawns
 }
 
@@ -42,7 +45,7 @@ func Spawn(ctx actor.SpawnerContext, name string, s Spec) *actor.PID {
 	name, id := naming(ctx, name)
 	kind := s.mailboxes(w)
 	return spawn(ctx, name, actor.PropsFromProducer(
-		func() actor.Actor { return &guarded{Actor: s.New()} },
+		func() actor.Actor { return &guarded{Actor: s.New(), asked: s.Asked} },
 		actor.WithMailbox(func() actor.Mailbox { return newMailbox(id, kind, s.Gauge) }),
 		actor.WithDispatcher(w.driver.Dispatcher(id)),
 		actor.WithSupervisor(strategies(w, s.Children)),
@@ -123,6 +126,7 @@ func (m *Mold) Spawn(ctx actor.Context, a actor.Actor) *actor.PID {
 // whatever message it came. That message is lost, and nothing else.
 type guarded struct {
 	actor.Actor
+	asked  bool // who asked is told of a panic
 	ending bool // it is being stopped or restarted
 }
 
@@ -137,6 +141,17 @@ func (g *guarded) Receive(ctx actor.Context) {
 	}
 	if g.ending {
 		defer survive(ctx)
+	}
+	if g.asked && ctx.Sender() != nil {
+		over := false
+		defer func() {
+			if !over { // the panic goes on to the supervisor
+				ctx.Send(ctx.Sender(), &faultpb.Failed{Actor: ctx.Self().GetId()})
+			}
+		}()
+		g.Actor.Receive(ctx)
+		over = true
+		return
 	}
 	g.Actor.Receive(ctx)
 }

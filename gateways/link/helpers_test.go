@@ -121,7 +121,7 @@ func (w *world) accept(l net.Listener) {
 		if err != nil {
 			return
 		}
-		Accept(w.kind, w.links, newLineSocket(c.(*Conn), c))
+		Accept(w.kind, w.links, newLineSocket(c.(*Conn), c), nil)
 	}
 }
 

@@ -51,6 +51,8 @@ type Kind struct {
 	Codec         Codec
 	Framing       Framing
 	OutboundLimit int           // bytes of backlog a link may have when a frame comes
+	OutboundCount int           // frames of backlog a link may have when a frame comes; 0: any
+	SlowCode      uint32        // WebSocket code for a link that is over its limits; 0: 1013
 	WriteTimeout  time.Duration // how long one write may block
 	Ping          time.Duration // between our pings; 0: none
 	Dead          time.Duration // silence after which a link is closed; 0: never
@@ -82,6 +84,9 @@ func New(sys *actor.ActorSystem, k *Kind) *Kind {
 	k.driver = func(f func()) { go f() }
 	k.metrics = tree.Of(sys)
 	k.log = tree.Log(sys)
+	if k.SlowCode == 0 {
+		k.SlowCode = closeSlow
+	}
 	if k.Shards == 0 {
 		k.Shards = max(1, runtime.GOMAXPROCS(0)/2)
 	}

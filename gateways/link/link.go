@@ -66,6 +66,7 @@ type link struct {
 	out      *Outbound
 	upstream *actor.PID
 	shard    *actor.PID
+	peer     *linkpb.Peer // nil: not known
 
 	server  *actor.PID // set by Accepted
 	late    *tree.Timer
@@ -121,7 +122,7 @@ func (l *link) onStarted(ctx actor.Context) {
 	ctx.Send(l.shard, &attach{l.out})
 	l.late = tree.After(ctx, acceptTimeout, acceptLate{})
 	ctx.Request(l.upstream, &linkpb.Opened{
-		Protocol: l.kind.Codec.Protocol(), Remote: l.socket.Conn().RemoteAddr().String(), Member: l.out.member,
+		Protocol: l.kind.Codec.Protocol(), Remote: l.socket.Conn().RemoteAddr().String(), Member: l.out.member, Peer: l.peer,
 	})
 }
 

@@ -36,7 +36,10 @@ type links struct {
 }
 
 // accepted hands over a socket that has passed the handshake.
-type accepted struct{ socket Socket }
+type accepted struct {
+	socket Socket
+	peer   *linkpb.Peer // nil: not known
+}
 
 type drainNext struct{}
 
@@ -60,8 +63,11 @@ func SpawnLinks(ctx actor.SpawnerContext, name string, k *Kind, shards []*actor.
 	}})
 }
 
-// Accept gives a socket to a gateway's links.
-func Accept(k *Kind, links *actor.PID, s Socket) { k.root.Send(links, &accepted{s}) }
+// Accept gives a socket to a gateway's links; peer is nil where nobody asks who
+// it is.
+func Accept(k *Kind, links *actor.PID, s Socket, peer *linkpb.Peer) {
+	k.root.Send(links, &accepted{s, peer})
+}
 
 func (l *links) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
@@ -96,7 +102,7 @@ func (l *links) onAccepted(ctx actor.Context, m *accepted) {
 	l.open++
 	l.kind.unsaid.Add(1)
 	shard := l.shards[l.next%uint64(len(l.shards))]
-	pid := l.mold.Spawn(ctx, &link{kind: l.kind, socket: m.socket, out: out, upstream: l.upstream, shard: shard})
+	pid := l.mold.Spawn(ctx, &link{kind: l.kind, socket: m.socket, out: out, upstream: l.upstream, shard: shard, peer: m.peer})
 	if l.draining != nil { // it came in while the listener closed: it is told like all others
 		ctx.Send(pid, &linkpb.Close{Code: l.draining.GetCode(), Reason: l.draining.GetReason()})
 	}

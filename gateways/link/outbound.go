@@ -153,12 +153,18 @@ func (o *Outbound) inFlight(n int) {
 // queued is the backlog behind what is being written.
 func (o *Outbound) queued() int { return int(o.bytes.Load()) - o.flight }
 
+// full reports a backlog that is over one of its limits.
+func (o *Outbound) full() bool {
+	k := o.kind
+	return o.queued() > k.OutboundLimit || k.OutboundCount > 0 && len(o.queue) > k.OutboundCount
+}
+
 // enqueue takes one chunk into the backlog. A backlog that is already over the
 // limit loses what it may lose, or ends the link.
 func (o *Outbound) enqueue(c chunk) {
-	if o.queued() > o.kind.OutboundLimit {
+	if o.full() {
 		o.dropLossy()
-		if o.queued() > o.kind.OutboundLimit {
+		if o.full() {
 			if c.source != "" {
 				o.lose(c)
 				return
@@ -187,11 +193,14 @@ func (o *Outbound) grow(n int) {
 // well below its limit: it looks at all of the queue, which must not be needed
 // for each frame.
 func (o *Outbound) dropLossy() {
-	over := o.queued() - o.kind.OutboundLimit/4*3
+	over, many := o.queued()-o.kind.OutboundLimit/4*3, 0
+	if most := o.kind.OutboundCount; most > 0 {
+		many = len(o.queue) - most/4*3
+	}
 	kept := o.queue[:0]
 	freed := 0
-	for _, c := range o.queue {
-		if c.source == "" || freed >= over {
+	for i, c := range o.queue {
+		if c.source == "" || freed >= over && i-len(kept) >= many {
 			kept = append(kept, c)
 			continue
 		}
@@ -224,7 +233,7 @@ func (o *Outbound) clearQueue() (frames int) {
 // closeSlow ends a link whose peer does not keep up, and tells it why.
 func (o *Outbound) closeSlow(r tree.DropReason, reason string) {
 	o.kind.metrics.Drop(r, o.clearQueue())
-	o.close(closeSlow, reason)
+	o.close(o.kind.SlowCode, reason)
 	o.tell(&ended{reason})
 }
 

@@ -70,7 +70,7 @@ func (s *site) accept(l net.Listener, links *actor.PID) {
 		}
 		switch c := c.(type) {
 		case *Conn:
-			Accept(s.kind, links, newLineSocket(c, c))
+			Accept(s.kind, links, newLineSocket(c, c), nil)
 		case *tls.Conn:
 			if c.Handshake() == nil {
 				Accept(s.kind, links, newLineSocket(c.NetConn().(*Conn), c))

@@ -30,7 +30,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // answered
 	}
-	link.Accept(g.Kind, g.Links, s)
+	link.Accept(g.Kind, g.Links, s, nil)
 }
 
 var full = guard.Refusal{

@@ -124,7 +124,7 @@ func serve(sys *actor.ActorSystem, l net.Listener, up Upgrader, receive func(act
 	<-started
 	s.http = guard.Server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if socket, err := up.Upgrade(w, r); err == nil {
-			link.Accept(s.kind, s.links, socket)
+			link.Accept(s.kind, s.links, socket, nil)
 		}
 	}), guard.ServerOptions{})
 	go func() {

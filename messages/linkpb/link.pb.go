@@ -30,6 +30,7 @@ type Opened struct {
 	Protocol      string                 `protobuf:"bytes,1,opt,name=protocol,proto3" json:"protocol,omitempty"` // gateway folder name: "relay", "uiv2", ...
 	Remote        string                 `protobuf:"bytes,2,opt,name=remote,proto3" json:"remote,omitempty"`     // host:port as seen by the gateway
 	Member        uint64                 `protobuf:"varint,3,opt,name=member,proto3" json:"member,omitempty"`    // names the link's outbound side in messages.Multicast
+	Peer          *Peer                  `protobuf:"bytes,4,opt,name=peer,proto3" json:"peer,omitempty"`         // who is at the other end, where the gateway knows
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -85,6 +86,74 @@ func (x *Opened) GetMember() uint64 {
 	return 0
 }
 
+func (x *Opened) GetPeer() *Peer {
+	if x != nil {
+		return x.Peer
+	}
+	return nil
+}
+
+// Peer is the local user at the other end of a link. It is frozen.
+type Peer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Uid           uint32                 `protobuf:"varint,1,opt,name=uid,proto3" json:"uid,omitempty"`
+	Owner         bool                   `protobuf:"varint,2,opt,name=owner,proto3" json:"owner,omitempty"`     // root, or the user that this process runs as
+	Changes       bool                   `protobuf:"varint,3,opt,name=changes,proto3" json:"changes,omitempty"` // may change things, not only look
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Peer) Reset() {
+	*x = Peer{}
+	mi := &file_link_link_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Peer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Peer) ProtoMessage() {}
+
+func (x *Peer) ProtoReflect() protoreflect.Message {
+	mi := &file_link_link_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Peer.ProtoReflect.Descriptor instead.
+func (*Peer) Descriptor() ([]byte, []int) {
+	return file_link_link_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Peer) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *Peer) GetOwner() bool {
+	if x != nil {
+		return x.Owner
+	}
+	return false
+}
+
+func (x *Peer) GetChanges() bool {
+	if x != nil {
+		return x.Changes
+	}
+	return false
+}
+
 // Accepted answers Opened. The sender is the actor that serves the link.
 type Accepted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -94,7 +163,7 @@ type Accepted struct {
 
 func (x *Accepted) Reset() {
 	*x = Accepted{}
-	mi := &file_link_link_proto_msgTypes[1]
+	mi := &file_link_link_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -106,7 +175,7 @@ func (x *Accepted) String() string {
 func (*Accepted) ProtoMessage() {}
 
 func (x *Accepted) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[1]
+	mi := &file_link_link_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -119,7 +188,7 @@ func (x *Accepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Accepted.ProtoReflect.Descriptor instead.
 func (*Accepted) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{1}
+	return file_link_link_proto_rawDescGZIP(), []int{2}
 }
 
 // Closed tells the server actor that its link is gone. It is the last message
@@ -132,7 +201,7 @@ type Closed struct {
 
 func (x *Closed) Reset() {
 	*x = Closed{}
-	mi := &file_link_link_proto_msgTypes[2]
+	mi := &file_link_link_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -144,7 +213,7 @@ func (x *Closed) String() string {
 func (*Closed) ProtoMessage() {}
 
 func (x *Closed) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[2]
+	mi := &file_link_link_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -157,7 +226,7 @@ func (x *Closed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Closed.ProtoReflect.Descriptor instead.
 func (*Closed) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{2}
+	return file_link_link_proto_rawDescGZIP(), []int{3}
 }
 
 // Malformed reports a frame the codec refused. The link stays open; the
@@ -173,7 +242,7 @@ type Malformed struct {
 
 func (x *Malformed) Reset() {
 	*x = Malformed{}
-	mi := &file_link_link_proto_msgTypes[3]
+	mi := &file_link_link_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -185,7 +254,7 @@ func (x *Malformed) String() string {
 func (*Malformed) ProtoMessage() {}
 
 func (x *Malformed) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[3]
+	mi := &file_link_link_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -198,7 +267,7 @@ func (x *Malformed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Malformed.ProtoReflect.Descriptor instead.
 func (*Malformed) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{3}
+	return file_link_link_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Malformed) GetReason() string {
@@ -233,7 +302,7 @@ type Settled struct {
 
 func (x *Settled) Reset() {
 	*x = Settled{}
-	mi := &file_link_link_proto_msgTypes[4]
+	mi := &file_link_link_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -245,7 +314,7 @@ func (x *Settled) String() string {
 func (*Settled) ProtoMessage() {}
 
 func (x *Settled) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[4]
+	mi := &file_link_link_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -258,7 +327,7 @@ func (x *Settled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settled.ProtoReflect.Descriptor instead.
 func (*Settled) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{4}
+	return file_link_link_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Settled) GetCharge() uint32 {
@@ -286,7 +355,7 @@ type Dropped struct {
 
 func (x *Dropped) Reset() {
 	*x = Dropped{}
-	mi := &file_link_link_proto_msgTypes[5]
+	mi := &file_link_link_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -298,7 +367,7 @@ func (x *Dropped) String() string {
 func (*Dropped) ProtoMessage() {}
 
 func (x *Dropped) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[5]
+	mi := &file_link_link_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -311,7 +380,7 @@ func (x *Dropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dropped.ProtoReflect.Descriptor instead.
 func (*Dropped) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{5}
+	return file_link_link_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Dropped) GetSource() string {
@@ -339,7 +408,7 @@ type Close struct {
 
 func (x *Close) Reset() {
 	*x = Close{}
-	mi := &file_link_link_proto_msgTypes[6]
+	mi := &file_link_link_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -351,7 +420,7 @@ func (x *Close) String() string {
 func (*Close) ProtoMessage() {}
 
 func (x *Close) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[6]
+	mi := &file_link_link_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -364,7 +433,7 @@ func (x *Close) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Close.ProtoReflect.Descriptor instead.
 func (*Close) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{6}
+	return file_link_link_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Close) GetCode() uint32 {
@@ -393,7 +462,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_link_link_proto_msgTypes[7]
+	mi := &file_link_link_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -405,7 +474,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[7]
+	mi := &file_link_link_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -418,7 +487,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{7}
+	return file_link_link_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Drain) GetCode() uint32 {
@@ -444,7 +513,7 @@ type Drained struct {
 
 func (x *Drained) Reset() {
 	*x = Drained{}
-	mi := &file_link_link_proto_msgTypes[8]
+	mi := &file_link_link_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -456,7 +525,7 @@ func (x *Drained) String() string {
 func (*Drained) ProtoMessage() {}
 
 func (x *Drained) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[8]
+	mi := &file_link_link_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -469,18 +538,24 @@ func (x *Drained) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drained.ProtoReflect.Descriptor instead.
 func (*Drained) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{8}
+	return file_link_link_proto_rawDescGZIP(), []int{9}
 }
 
 var File_link_link_proto protoreflect.FileDescriptor
 
 const file_link_link_proto_rawDesc = "" +
 	"\n" +
-	"\x0flink/link.proto\x12\x04link\"T\n" +
+	"\x0flink/link.proto\x12\x04link\"t\n" +
 	"\x06Opened\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\tR\bprotocol\x12\x16\n" +
 	"\x06remote\x18\x02 \x01(\tR\x06remote\x12\x16\n" +
-	"\x06member\x18\x03 \x01(\x04R\x06member\"\n" +
+	"\x06member\x18\x03 \x01(\x04R\x06member\x12\x1e\n" +
+	"\x04peer\x18\x04 \x01(\v2\n" +
+	".link.PeerR\x04peer\"H\n" +
+	"\x04Peer\x12\x10\n" +
+	"\x03uid\x18\x01 \x01(\rR\x03uid\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\bR\x05owner\x12\x18\n" +
+	"\achanges\x18\x03 \x01(\bR\achanges\"\n" +
 	"\n" +
 	"\bAccepted\"\b\n" +
 	"\x06Closed\"Q\n" +
@@ -514,24 +589,26 @@ func file_link_link_proto_rawDescGZIP() []byte {
 	return file_link_link_proto_rawDescData
 }
 
-var file_link_link_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_link_link_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_link_link_proto_goTypes = []any{
 	(*Opened)(nil),    // 0: link.Opened
-	(*Accepted)(nil),  // 1: link.Accepted
-	(*Closed)(nil),    // 2: link.Closed
-	(*Malformed)(nil), // 3: link.Malformed
-	(*Settled)(nil),   // 4: link.Settled
-	(*Dropped)(nil),   // 5: link.Dropped
-	(*Close)(nil),     // 6: link.Close
-	(*Drain)(nil),     // 7: link.Drain
-	(*Drained)(nil),   // 8: link.Drained
+	(*Peer)(nil),      // 1: link.Peer
+	(*Accepted)(nil),  // 2: link.Accepted
+	(*Closed)(nil),    // 3: link.Closed
+	(*Malformed)(nil), // 4: link.Malformed
+	(*Settled)(nil),   // 5: link.Settled
+	(*Dropped)(nil),   // 6: link.Dropped
+	(*Close)(nil),     // 7: link.Close
+	(*Drain)(nil),     // 8: link.Drain
+	(*Drained)(nil),   // 9: link.Drained
 }
 var file_link_link_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	1, // 0: link.Opened.peer:type_name -> link.Peer
+	1, // [1:1] is the sub-list for method output_type
+	1, // [1:1] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	1, // [1:1] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_link_link_proto_init() }
@@ -545,7 +622,7 @@ func file_link_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_link_link_proto_rawDesc), len(file_link_link_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

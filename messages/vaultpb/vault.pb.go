@@ -190,6 +190,153 @@ func (x *Remember) GetHash() []byte {
 	return nil
 }
 
+// DeriveRequest asks for the key that a database password makes, by argon2id.
+// The answer goes to the sender.
+type DeriveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Password      string                 `protobuf:"bytes,1,opt,name=password,proto3" json:"password,omitempty"`
+	Salt          []byte                 `protobuf:"bytes,2,opt,name=salt,proto3" json:"salt,omitempty"`
+	Memory        uint32                 `protobuf:"varint,3,opt,name=memory,proto3" json:"memory,omitempty"` // KiB
+	Passes        uint32                 `protobuf:"varint,4,opt,name=passes,proto3" json:"passes,omitempty"`
+	Lanes         uint32                 `protobuf:"varint,5,opt,name=lanes,proto3" json:"lanes,omitempty"`
+	Serial        uint64                 `protobuf:"varint,6,opt,name=serial,proto3" json:"serial,omitempty"` // echoed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeriveRequest) Reset() {
+	*x = DeriveRequest{}
+	mi := &file_vault_vault_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeriveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeriveRequest) ProtoMessage() {}
+
+func (x *DeriveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeriveRequest.ProtoReflect.Descriptor instead.
+func (*DeriveRequest) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *DeriveRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *DeriveRequest) GetSalt() []byte {
+	if x != nil {
+		return x.Salt
+	}
+	return nil
+}
+
+func (x *DeriveRequest) GetMemory() uint32 {
+	if x != nil {
+		return x.Memory
+	}
+	return 0
+}
+
+func (x *DeriveRequest) GetPasses() uint32 {
+	if x != nil {
+		return x.Passes
+	}
+	return 0
+}
+
+func (x *DeriveRequest) GetLanes() uint32 {
+	if x != nil {
+		return x.Lanes
+	}
+	return 0
+}
+
+func (x *DeriveRequest) GetSerial() uint64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+// DeriveResponse answers DeriveRequest.
+type DeriveResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`    // 32 bytes; empty when busy
+	Busy          bool                   `protobuf:"varint,2,opt,name=busy,proto3" json:"busy,omitempty"` // the queue is full
+	Serial        uint64                 `protobuf:"varint,3,opt,name=serial,proto3" json:"serial,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeriveResponse) Reset() {
+	*x = DeriveResponse{}
+	mi := &file_vault_vault_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeriveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeriveResponse) ProtoMessage() {}
+
+func (x *DeriveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeriveResponse.ProtoReflect.Descriptor instead.
+func (*DeriveResponse) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DeriveResponse) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *DeriveResponse) GetBusy() bool {
+	if x != nil {
+		return x.Busy
+	}
+	return false
+}
+
+func (x *DeriveResponse) GetSerial() uint64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
 var File_vault_vault_proto protoreflect.FileDescriptor
 
 const file_vault_vault_proto_rawDesc = "" +
@@ -204,7 +351,18 @@ const file_vault_vault_proto_rawDesc = "" +
 	"\bRemember\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x1a\n" +
 	"\bpassword\x18\x02 \x01(\tR\bpassword\x12\x12\n" +
-	"\x04hash\x18\x03 \x01(\fR\x04hashB\x19Z\x17parley/messages/vaultpbb\x06proto3"
+	"\x04hash\x18\x03 \x01(\fR\x04hash\"\xa2\x01\n" +
+	"\rDeriveRequest\x12\x1f\n" +
+	"\bpassword\x18\x01 \x01(\tB\x03\x80\x01\x01R\bpassword\x12\x12\n" +
+	"\x04salt\x18\x02 \x01(\fR\x04salt\x12\x16\n" +
+	"\x06memory\x18\x03 \x01(\rR\x06memory\x12\x16\n" +
+	"\x06passes\x18\x04 \x01(\rR\x06passes\x12\x14\n" +
+	"\x05lanes\x18\x05 \x01(\rR\x05lanes\x12\x16\n" +
+	"\x06serial\x18\x06 \x01(\x04R\x06serial\"S\n" +
+	"\x0eDeriveResponse\x12\x15\n" +
+	"\x03key\x18\x01 \x01(\fB\x03\x80\x01\x01R\x03key\x12\x12\n" +
+	"\x04busy\x18\x02 \x01(\bR\x04busy\x12\x16\n" +
+	"\x06serial\x18\x03 \x01(\x04R\x06serialB\x19Z\x17parley/messages/vaultpbb\x06proto3"
 
 var (
 	file_vault_vault_proto_rawDescOnce sync.Once
@@ -218,11 +376,13 @@ func file_vault_vault_proto_rawDescGZIP() []byte {
 	return file_vault_vault_proto_rawDescData
 }
 
-var file_vault_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_vault_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_vault_vault_proto_goTypes = []any{
-	(*HashRequest)(nil),  // 0: vault.HashRequest
-	(*HashResponse)(nil), // 1: vault.HashResponse
-	(*Remember)(nil),     // 2: vault.Remember
+	(*HashRequest)(nil),    // 0: vault.HashRequest
+	(*HashResponse)(nil),   // 1: vault.HashResponse
+	(*Remember)(nil),       // 2: vault.Remember
+	(*DeriveRequest)(nil),  // 3: vault.DeriveRequest
+	(*DeriveResponse)(nil), // 4: vault.DeriveResponse
 }
 var file_vault_vault_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -243,7 +403,7 @@ func file_vault_vault_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vault_vault_proto_rawDesc), len(file_vault_vault_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

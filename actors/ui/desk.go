@@ -1,0 +1,33 @@
+package ui
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Defaults of a Desk. Source: gateways/uiv2/PROTOCOL.md, Conversations.
+const (
+	DefaultTimeout = 30 * time.Second // a request may take
+	DefaultIdle    = 5 * time.Minute  // a conversation may be silent
+	DefaultTalks   = 1024             // conversations of one connection
+)
+
+// Route says who answers an opcode.
+type Route struct {
+	To       *actor.PID
+	Timeout  time.Duration // 0: DefaultTimeout
+	Changes  bool          // only for those who may change things
+	Confirm  bool          // To wants a uipb.Answered when its answer is with the link
+	Isolated bool          // it comes without a context and is never answered
+}
+
+// Desk says what a process answers.
+type Desk struct {
+	Routes map[string]Route // by opcode
+	// Fallback answers opcodes that are not in Routes, with a uipb.Redirect, a
+	// uipb.Undelivered or a Fault; nil: a Fault that names the opcode.
+	Fallback *actor.PID
+	Idle     time.Duration // 0: DefaultIdle
+	Talks    int           // conversations of one connection; 0: DefaultTalks
+}

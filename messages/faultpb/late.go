@@ -1,0 +1,5 @@
+package faultpb
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging. Who asked
+// may be gone.
+func (*Failed) IgnoreDeadLetterLogging() {}
