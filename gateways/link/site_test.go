@@ -73,7 +73,7 @@ func (s *site) accept(l net.Listener, links *actor.PID) {
 			Accept(s.kind, links, newLineSocket(c, c), nil)
 		case *tls.Conn:
 			if c.Handshake() == nil {
-				Accept(s.kind, links, newLineSocket(c.NetConn().(*Conn), c))
+				Accept(s.kind, links, newLineSocket(c.NetConn().(*Conn), c), nil)
 			}
 		}
 	}
