@@ -18,7 +18,8 @@ type Route struct {
 	To       *actor.PID
 	Timeout  time.Duration // 0: DefaultTimeout
 	Changes  bool          // only for those who may change things
-	Confirm  bool          // To wants a uipb.Answered when its answer is with the link
+	Confirm  bool          // the connection may end after it: To gets a uipb.Answered when its answer is with the link
+	Fence    bool          // To gets a uipb.Answered too; what it announces then comes behind its answer at every UI
 	Isolated bool          // it comes without a context and is never answered
 }
 
@@ -30,4 +31,14 @@ type Desk struct {
 	Fallback *actor.PID
 	Idle     time.Duration // 0: DefaultIdle
 	Talks    int           // conversations of one connection; 0: DefaultTalks
+}
+
+func (d Desk) withDefaults() Desk {
+	if d.Idle == 0 {
+		d.Idle = DefaultIdle
+	}
+	if d.Talks == 0 {
+		d.Talks = DefaultTalks
+	}
+	return d
 }

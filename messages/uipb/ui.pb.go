@@ -751,9 +751,10 @@ func (x *Unreadable) GetCharge() uint32 {
 // Asker is the user interface that a request came from. It is frozen.
 type Asker struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Member        uint64                 `protobuf:"varint,1,opt,name=member,proto3" json:"member,omitempty"` // its link in messages.Multicast
-	Uid           uint32                 `protobuf:"varint,2,opt,name=uid,proto3" json:"uid,omitempty"`       // local user at the other end
-	Owner         bool                   `protobuf:"varint,3,opt,name=owner,proto3" json:"owner,omitempty"`   // root, or the user that this process runs as
+	Member        uint64                 `protobuf:"varint,1,opt,name=member,proto3" json:"member,omitempty"`   // its link in messages.Multicast
+	Uid           uint32                 `protobuf:"varint,2,opt,name=uid,proto3" json:"uid,omitempty"`         // local user at the other end
+	Owner         bool                   `protobuf:"varint,3,opt,name=owner,proto3" json:"owner,omitempty"`     // root, or the user that this process runs as
+	Changes       bool                   `protobuf:"varint,4,opt,name=changes,proto3" json:"changes,omitempty"` // may change things, not only look
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -805,6 +806,13 @@ func (x *Asker) GetUid() uint32 {
 func (x *Asker) GetOwner() bool {
 	if x != nil {
 		return x.Owner
+	}
+	return false
+}
+
+func (x *Asker) GetChanges() bool {
+	if x != nil {
+		return x.Changes
 	}
 	return false
 }
@@ -2478,6 +2486,43 @@ func (x *LogDemand) GetLevel() LogLevel {
 	return LogLevel_LOG_LEVEL_UNSPECIFIED
 }
 
+// Reload asks to read again what lies outside: files and the environment.
+type Reload struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reload) Reset() {
+	*x = Reload{}
+	mi := &file_ui_ui_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reload) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reload) ProtoMessage() {}
+
+func (x *Reload) ProtoReflect() protoreflect.Message {
+	mi := &file_ui_ui_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reload.ProtoReflect.Descriptor instead.
+func (*Reload) Descriptor() ([]byte, []int) {
+	return file_ui_ui_proto_rawDescGZIP(), []int{36}
+}
+
 var File_ui_ui_proto protoreflect.FileDescriptor
 
 const file_ui_ui_proto_rawDesc = "" +
@@ -2528,11 +2573,12 @@ const file_ui_ui_proto_rawDesc = "" +
 	"Unreadable\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x19\n" +
 	"\bbad_data\x18\x02 \x01(\tR\abadData\x12\x16\n" +
-	"\x06charge\x18\x03 \x01(\rR\x06charge\"G\n" +
+	"\x06charge\x18\x03 \x01(\rR\x06charge\"a\n" +
 	"\x05Asker\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\x04R\x06member\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\rR\x03uid\x12\x14\n" +
-	"\x05owner\x18\x03 \x01(\bR\x05owner\"M\n" +
+	"\x05owner\x18\x03 \x01(\bR\x05owner\x12\x18\n" +
+	"\achanges\x18\x04 \x01(\bR\achanges\"M\n" +
 	"\x03Ask\x12\x1f\n" +
 	"\x05asker\x18\x01 \x01(\v2\t.ui.AskerR\x05asker\x12%\n" +
 	"\arequest\x18\x02 \x01(\v2\v.ui.RequestR\arequest\"\n" +
@@ -2652,7 +2698,8 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\tretain_ms\x18\x04 \x01(\rR\bretainMs\x12\x14\n" +
 	"\x05lossy\x18\x05 \x01(\bR\x05lossy\"/\n" +
 	"\tLogDemand\x12\"\n" +
-	"\x05level\x18\x01 \x01(\x0e2\f.ui.LogLevelR\x05level*\x8c\x01\n" +
+	"\x05level\x18\x01 \x01(\x0e2\f.ui.LogLevelR\x05level\"\b\n" +
+	"\x06Reload*\x8c\x01\n" +
 	"\bLogLevel\x12\x19\n" +
 	"\x15LOG_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fLOG_LEVEL_ERROR\x10\x01\x12\x12\n" +
@@ -2674,7 +2721,7 @@ func file_ui_ui_proto_rawDescGZIP() []byte {
 }
 
 var file_ui_ui_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_ui_ui_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_ui_ui_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_ui_ui_proto_goTypes = []any{
 	(LogLevel)(0),                   // 0: ui.LogLevel
 	(*Request)(nil),                 // 1: ui.Request
@@ -2713,9 +2760,10 @@ var file_ui_ui_proto_goTypes = []any{
 	(*Peer)(nil),                    // 34: ui.Peer
 	(*Announce)(nil),                // 35: ui.Announce
 	(*LogDemand)(nil),               // 36: ui.LogDemand
-	(*relaypb.NodeStats)(nil),       // 37: relay.NodeStats
-	(*relaypb.HostStats)(nil),       // 38: relay.HostStats
-	(*relaypb.ChannelStats)(nil),    // 39: relay.ChannelStats
+	(*Reload)(nil),                  // 37: ui.Reload
+	(*relaypb.NodeStats)(nil),       // 38: relay.NodeStats
+	(*relaypb.HostStats)(nil),       // 39: relay.HostStats
+	(*relaypb.ChannelStats)(nil),    // 40: relay.ChannelStats
 }
 var file_ui_ui_proto_depIdxs = []int32{
 	3,  // 0: ui.Request.setup:type_name -> ui.SetupRequest
@@ -2742,15 +2790,15 @@ var file_ui_ui_proto_depIdxs = []int32{
 	28, // 21: ui.Response.password_match:type_name -> ui.PasswordMatch
 	29, // 22: ui.Response.configuration:type_name -> ui.Configuration
 	31, // 23: ui.Response.log:type_name -> ui.LogLine
-	37, // 24: ui.Response.node_stats:type_name -> relay.NodeStats
-	38, // 25: ui.Response.host_stats:type_name -> relay.HostStats
+	38, // 24: ui.Response.node_stats:type_name -> relay.NodeStats
+	39, // 25: ui.Response.host_stats:type_name -> relay.HostStats
 	32, // 26: ui.Response.channels:type_name -> ui.Channels
 	33, // 27: ui.Response.peers:type_name -> ui.Peers
 	18, // 28: ui.SetupResponse.values:type_name -> ui.SetupValue
 	19, // 29: ui.SetupResponse.errors:type_name -> ui.SetupError
 	30, // 30: ui.Configuration.gateways:type_name -> ui.Gateway
 	0,  // 31: ui.LogLine.level:type_name -> ui.LogLevel
-	39, // 32: ui.Channels.channels:type_name -> relay.ChannelStats
+	40, // 32: ui.Channels.channels:type_name -> relay.ChannelStats
 	34, // 33: ui.Peers.peers:type_name -> ui.Peer
 	14, // 34: ui.Announce.response:type_name -> ui.Response
 	0,  // 35: ui.LogDemand.level:type_name -> ui.LogLevel
@@ -2807,7 +2855,7 @@ func file_ui_ui_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ui_ui_proto_rawDesc), len(file_ui_ui_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   36,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,167 @@
+package ui
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"parley/actors/tree"
+	"parley/messages"
+	"parley/messages/faultpb"
+	"parley/messages/uipb"
+)
+
+// conversation is one context id of one connection. It has one request at a
+// time: asks who answers it, and passes the answer on.
+//
+//	parent    client
+//	receives  uipb.Request, faultpb.Failed, timeUp; any body of a response
+//	sends     uipb.Ask to who answers, and uipb.Answered where it is wanted; messages.Multicast to the link's shard, or uipb.Response to the link; answered to client
+//	stops     when it was idle for too long, when an answer did not come in time, with its client
+type conversation struct {
+	desk    *Desk // fixed at spawn, as all of this block
+	client  *actor.PID
+	link    *actor.PID
+	shard   *actor.PID // of the link
+	asker   *uipb.Asker
+	context uint64
+
+	request *uipb.Request // owned, as all that follows; nil: none
+	route   Route         // of request
+	late    *tree.Timer
+}
+
+// timeUp says that a request took too long.
+type timeUp struct{ request *uipb.Request }
+
+// IgnoreDeadLetterLogging marks messages that may find the conversation stopped.
+func (*timeUp) IgnoreDeadLetterLogging() {}
+
+func (c *conversation) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Stopping:
+		c.late.Stop()
+	case *actor.DeadLetterResponse: // who answers is gone
+		c.onFailed(ctx, m.Target.GetId())
+	case actor.SystemMessage, actor.AutoReceiveMessage:
+		// Several of these are protobuf messages too; keep them off the wire.
+	case *uipb.Request:
+		c.onRequest(ctx, m)
+	case *faultpb.Failed:
+		c.onFailed(ctx, m.GetActor())
+	case *timeUp:
+		c.onTimeUp(ctx, m)
+	case proto.Message:
+		c.onAnswer(ctx, m)
+	}
+}
+
+func (c *conversation) onRequest(ctx actor.Context, m *uipb.Request) {
+	c.request = m
+	ask := &uipb.Ask{Asker: c.asker, Request: m}
+	known := false
+	c.route, known = c.desk.Routes[m.GetOpcode()]
+	if m.GetError() {
+		logError(ctx, ask)
+		known = false
+	}
+	switch {
+	case m.GetFlaw() != "":
+		c.onAnswer(ctx, Fault(CodeUnmarshal, m.GetFlaw()))
+		return
+	case !known && c.desk.Fallback == nil:
+		c.onAnswer(ctx, Fault(CodeUnmarshal, fmt.Sprintf("Opcode %q is not known here", m.GetOpcode())))
+		return
+	case !known:
+		c.route = Route{To: c.desk.Fallback}
+	case c.route.Isolated:
+		c.onAnswer(ctx, Fault(CodeUnmarshal, fmt.Sprintf("Opcode %q is never part of a conversation: send it without contextId", m.GetOpcode())))
+		return
+	case c.route.Changes && !c.asker.GetChanges():
+		c.onAnswer(ctx, NotPermitted(c.asker))
+		return
+	}
+	c.late = tree.After(ctx, c.timeout(), &timeUp{m})
+	ctx.Request(c.route.To, ask)
+}
+
+func (c *conversation) timeout() time.Duration {
+	if c.route.Timeout > 0 {
+		return c.route.Timeout
+	}
+	return DefaultTimeout
+}
+
+// NotPermitted is the error for an asker who may only look.
+func NotPermitted(a *uipb.Asker) *uipb.Fault {
+	return Fault(CodeNotPermitted, fmt.Sprintf("User %d may look but not change anything here; the owner can allow it by adding the user to ui-users", a.GetUid()))
+}
+
+func (c *conversation) onFailed(ctx actor.Context, who string) {
+	if c.request == nil {
+		return
+	}
+	tree.Log(ctx.ActorSystem()).Error("a request was not answered", slog.String("opcode", c.request.GetOpcode()), slog.String("actor", who))
+	c.onAnswer(ctx, Fault(CodeUnknown, "The request failed inside of this process; its log says why"))
+}
+
+// onAnswer passes an answer on. It takes the way of broadcasts, so that both
+// keep their order; what may be a connection's last answer takes that of the
+// goodbye.
+func (c *conversation) onAnswer(ctx actor.Context, body proto.Message) {
+	if c.request == nil {
+		return
+	}
+	r := c.response(ctx, body)
+	c.late.Stop()
+	c.late = nil
+	if c.route.Confirm {
+		ctx.Send(c.link, r)
+	} else {
+		out := &messages.Multicast{Origin: c.asker.GetMember(), Answer: r, Charge: r.GetCharge()}
+		r.Charge = 0
+		ctx.Send(c.shard, out)
+	}
+	if (c.route.Confirm || c.route.Fence) && ctx.Sender() != nil {
+		ctx.Send(ctx.Sender(), &uipb.Answered{})
+	}
+	c.request, c.route = nil, Route{}
+	ctx.Send(c.client, &answered{context: c.context})
+}
+
+// response is the frame of an answer; those that lead elsewhere are isolated.
+func (c *conversation) response(ctx actor.Context, body proto.Message) *uipb.Response {
+	switch body.(type) {
+	case *uipb.Redirect, *uipb.Undelivered:
+		r := uipb.Broadcast(opcodeOf(body), body)
+		r.Charge = c.request.GetCharge()
+		return r
+	}
+	r, ok := uipb.NewResponse(c.request.GetOpcode(), body)
+	if !ok {
+		tree.Log(ctx.ActorSystem()).Error("no answer to a user interface", slog.String("opcode", c.request.GetOpcode()),
+			slog.String("message", string(body.ProtoReflect().Descriptor().FullName())))
+		r = uipb.Broadcast(c.request.GetOpcode(), Fault(CodeUnknown, "The request failed inside of this process; its log says why"))
+	}
+	r.Context, r.Charge = c.request.Context, c.request.GetCharge()
+	return r
+}
+
+// onTimeUp gives up on a request. The conversation ends with it: what still
+// comes must not be taken for the answer to the next request.
+func (c *conversation) onTimeUp(ctx actor.Context, m *timeUp) {
+	if c.request != m.request {
+		return
+	}
+	text := fmt.Sprintf("No answer to %s within %v", c.request.GetOpcode(), c.timeout())
+	ctx.Send(c.shard, &messages.Multicast{
+		Origin: c.asker.GetMember(), Charge: c.request.GetCharge(),
+		Answer: respond(&uipb.Request{Context: c.request.Context, Opcode: c.request.GetOpcode()}, Fault(CodeTimeout, text)),
+	})
+	ctx.Send(c.client, &answered{context: c.context, over: true})
+	c.request = nil
+	ctx.Stop(ctx.Self())
+}
