@@ -29,6 +29,8 @@ type Stage struct {
 	Connect func(name string, args []string) (Client, error)
 	// Set gives an option a value; called before Start. nil: none can be set.
 	Set func(option, value string) error
+	// Act does what no client can do: "kill node". nil: nothing.
+	Act func(words []string) error
 	// Start is called once before the first Connect. nil: there is nothing to start.
 	Start  func()
 	Driver *Driver // nil: things happen by themselves
@@ -43,7 +45,8 @@ const hearMost = 10 * time.Second
 //	refused NAME STATUS [ARGS]  connecting must be refused with that HTTP status
 //	NAME > FRAME                NAME says FRAME
 //	NAME < FRAME                the next thing NAME hears is FRAME, compared as JSON with exactly
-//	                            these keys; "..." stands for any value
+//	                            these keys; "..." stands for any value, an element "***" in a list for any
+//	                            number of others, a key "***" for any further keys
 //	NAME ? FRAME                the same; several such lines of one NAME in a row in any order
 //	NAME = FRAME                the next thing NAME hears is FRAME, byte for byte
 //	NAME ! CODE [REASON]        the next thing NAME hears is the end of its connection;
@@ -56,6 +59,7 @@ const hearMost = 10 * time.Second
 //	NAME pause, NAME resume     NAME stops reading, and goes on
 //	NAME deaf                   NAME answers no pings from now on
 //	NAME ignore                 what NAME has not heard at the end does not matter
+//	act WORDS                   what the stage does, not a client: "act kill node"
 //	set OPTION VALUE            the server runs with that; before the first open
 //	wait DURATION               fake time passes
 //	repeat N … end              the lines between, N times; {{i}} is 1 to N
@@ -117,6 +121,13 @@ func (p *play) step(s step) error {
 			return fmt.Errorf("cannot set %s here", s.name)
 		}
 		return p.stage.Set(s.name, s.arg)
+	case "act":
+		if p.stage.Act == nil {
+			return fmt.Errorf("nobody acts here")
+		}
+		var err error
+		p.do(func() { err = p.stage.Act(strings.Fields(s.arg)) })
+		return err
 	case "open":
 		return p.open(s)
 	case "refused":

@@ -80,7 +80,7 @@ func parseStory(text string) ([]step, error) {
 // parseStep reads one line, its macros left as they are.
 func parseStep(n int, first, rest string) (step, error) {
 	switch first {
-	case "wait":
+	case "wait", "act":
 		return step{line: n, verb: first, arg: rest}, nil
 	case "open", "refused", "set":
 		name, args, _ := strings.Cut(rest, " ")
@@ -129,8 +129,11 @@ func expand(text string, i int) string {
 	})
 }
 
-// anyValue stands for any value in a story's frame.
-const anyValue = "..."
+// Words of a story's frames.
+const (
+	anyValue = "..." // any value
+	anyMore  = "***" // any number of elements between those of a list; as a key, any further keys
+)
 
 // sameFrame compares a frame with what a story wants: as JSON if that is JSON,
 // else as text. Objects must have the same keys, numbers the same digits.
@@ -170,7 +173,11 @@ func match(path string, got, want any) error {
 		if !ok {
 			break
 		}
+		_, more := w[anyMore]
 		for _, k := range slices.Sorted(maps.Keys(w)) {
+			if k == anyMore {
+				continue
+			}
 			if _, ok := g[k]; !ok {
 				return fmt.Errorf("%s.%s is missing", path, k)
 			}
@@ -179,13 +186,16 @@ func match(path string, got, want any) error {
 			}
 		}
 		for _, k := range slices.Sorted(maps.Keys(g)) {
-			if _, ok := w[k]; !ok {
+			if _, ok := w[k]; !ok && !more {
 				return fmt.Errorf("%s.%s is too much", path, k)
 			}
 		}
 		return nil
 	case []any:
 		g, ok := got.([]any)
+		if ok && slices.Contains(w, any(anyMore)) {
+			return matchSome(path, g, w)
+		}
 		if !ok || len(g) != len(w) {
 			break
 		}
@@ -201,6 +211,28 @@ func match(path string, got, want any) error {
 		}
 	}
 	return fmt.Errorf("%s is %s, want %s", path, show(got), show(want))
+}
+
+// matchSome finds each element of want in got, in order; anyMore only says that
+// there may be others.
+func matchSome(path string, got, want []any) error {
+	at := 0
+	for _, w := range want {
+		if w == anyMore {
+			continue
+		}
+		var err error
+		for ; at < len(got); at++ {
+			if err = match(path+"[]", got[at], w); err == nil {
+				break
+			}
+		}
+		if at == len(got) {
+			return fmt.Errorf("%s has no element %s", path, show(w))
+		}
+		at++
+	}
+	return nil
 }
 
 func show(v any) string {

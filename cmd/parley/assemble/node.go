@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -42,17 +40,13 @@ type Node struct {
 	links   *actor.PID
 	door    *guard.Door
 	kind    *link.Kind
-	servers []*http.Server
-	failed  chan error // a listener ended by itself
+	servers
 }
-
-// metricsDrain is how long a scrape that is under way may still take.
-const metricsDrain = time.Second
 
 // Start assembles a node on sys and serves. A listener that fails later is
 // reported by Failed.
 func Start(sys *actor.ActorSystem, c *config.Node, l Listeners) *Node {
-	n := &Node{sys: sys, failed: make(chan error, 2)}
+	n := &Node{sys: sys, servers: servers{failed: make(chan error, mostServers)}}
 	n.kind = link.New(sys, &link.Kind{
 		Codec: relaygate.Codec{}, Framing: ws.Framing{},
 		OutboundLimit: int(c.OutboundLimit), WriteTimeout: c.WriteTimeout,
@@ -125,20 +119,8 @@ func screened(rules guard.Rules, next http.Handler) http.Handler {
 	})
 }
 
-func (n *Node) run(name string, s *http.Server, l net.Listener) {
-	n.servers = append(n.servers, s)
-	go func() {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			n.failed <- fmt.Errorf("assemble: %s listener: %w", name, err)
-		}
-	}()
-}
-
 // Frames is how many messages came in from clients.
 func (n *Node) Frames() int64 { return n.kind.Frames() }
-
-// Failed delivers the error of a listener that ended by itself.
-func (n *Node) Failed() <-chan error { return n.failed }
 
 // closeGoingAway is the WebSocket code of a server that stops.
 const closeGoingAway = 1001
@@ -147,46 +129,16 @@ const closeGoingAway = 1001
 // batches, then the actors. It takes until ctx ends at most; what is left then
 // is cut off, and an error.
 func (n *Node) Stop(ctx context.Context) error {
-	for _, s := range n.servers {
-		s := s
-		go func() { // open handshakes may finish; hijacked connections are not waited for
-			c, cancel := context.WithTimeout(context.WithoutCancel(ctx), metricsDrain)
-			defer cancel()
-			if s.Shutdown(c) != nil {
-				_ = s.Close()
-			}
-		}()
-	}
-	err := n.wait(ctx, "links", n.sys.Root.RequestFuture(n.links, &linkpb.Drain{Code: closeGoingAway, Reason: "server shuts down"}, untilDone(ctx)))
+	n.servers.close(ctx)
+	err := wait(ctx, "links", n.sys.Root.RequestFuture(n.links, &linkpb.Drain{Code: closeGoingAway, Reason: "server shuts down"}, untilDone(ctx)))
 	left := n.kind.Links()
 	if err == nil {
 		left = 0
 	}
-	stopErr := n.wait(ctx, "actors", n.sys.Root.StopFuture(n.root))
+	stopErr := wait(ctx, "actors", n.sys.Root.StopFuture(n.root))
 	n.sys.Shutdown()
 	if left > 0 {
 		tree.Log(n.sys).Warn("clients cut off", slog.Int64("clients", left))
 	}
 	return errors.Join(err, stopErr)
-}
-
-func untilDone(ctx context.Context) time.Duration {
-	if at, ok := ctx.Deadline(); ok {
-		return time.Until(at)
-	}
-	return time.Minute
-}
-
-func (n *Node) wait(ctx context.Context, what string, f actor.Future) error {
-	done := make(chan error, 1)
-	go func() { done <- f.Wait() }()
-	select {
-	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("assemble: stop %s: %w", what, err)
-		}
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("assemble: stop %s: %w", what, ctx.Err())
-	}
 }

@@ -216,7 +216,7 @@ func TestStopCutsOff(t *testing.T) {
 		ask(t, c, `{"command":"subscribe","data":{"topic":"lobby"}}`)
 	}
 	frame := fmt.Sprintf(`{"command":"send","data":{"channel":"lobby","message":%q}}`, strings.Repeat("x", 256<<10))
-	for range 20 { // more than kernels take
+	for range 160 { // 40 MiB: more than kernels take
 		ask(t, writer, frame)
 	}
 	go func() {
