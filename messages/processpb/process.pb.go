@@ -77,17 +77,71 @@ func (x *Setting) GetValue() string {
 	return ""
 }
 
+// User is whom a Node was made to run as.
+type User struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Uid           uint32                 `protobuf:"varint,1,opt,name=uid,proto3" json:"uid,omitempty"`
+	Gid           uint32                 `protobuf:"varint,2,opt,name=gid,proto3" json:"gid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *User) Reset() {
+	*x = User{}
+	mi := &file_process_process_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *User) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*User) ProtoMessage() {}
+
+func (x *User) ProtoReflect() protoreflect.Message {
+	mi := &file_process_process_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use User.ProtoReflect.Descriptor instead.
+func (*User) Descriptor() ([]byte, []int) {
+	return file_process_process_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *User) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *User) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
 // Settings is what goes through the inherited pipe.
 type Settings struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Values        []*Setting             `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	User          *User                  `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"` // absent: its Daemon had no privileges to drop
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_process_process_proto_msgTypes[1]
+	mi := &file_process_process_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -99,7 +153,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_process_process_proto_msgTypes[1]
+	mi := &file_process_process_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -112,7 +166,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_process_process_proto_rawDescGZIP(), []int{1}
+	return file_process_process_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Settings) GetValues() []*Setting {
@@ -122,19 +176,27 @@ func (x *Settings) GetValues() []*Setting {
 	return nil
 }
 
-// Launch starts a Node. The answers are Ready or Ended, then at last Ended.
+func (x *Settings) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+// Launch starts a Node. The answers are Ready, if it comes to that, and at last
+// Ended; both come from the actor of that Node, which takes Keep and Stop.
 type Launch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Settings      []*Setting             `protobuf:"bytes,1,rep,name=settings,proto3" json:"settings,omitempty"`
 	DataDirectory string                 `protobuf:"bytes,2,opt,name=data_directory,json=dataDirectory,proto3" json:"data_directory,omitempty"` // the Node's own, made by the launch and given to its user
-	RealUser      string                 `protobuf:"bytes,3,opt,name=real_user,json=realUser,proto3" json:"real_user,omitempty"`                // <uid>:<gid>:<home>; empty: the Daemon's own
+	RealUser      string                 `protobuf:"bytes,3,opt,name=real_user,json=realUser,proto3" json:"real_user,omitempty"`                // <uid>:<gid>:<home>; of use to a Daemon that is root, which must give one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Launch) Reset() {
 	*x = Launch{}
-	mi := &file_process_process_proto_msgTypes[2]
+	mi := &file_process_process_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -146,7 +208,7 @@ func (x *Launch) String() string {
 func (*Launch) ProtoMessage() {}
 
 func (x *Launch) ProtoReflect() protoreflect.Message {
-	mi := &file_process_process_proto_msgTypes[2]
+	mi := &file_process_process_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -159,7 +221,7 @@ func (x *Launch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Launch.ProtoReflect.Descriptor instead.
 func (*Launch) Descriptor() ([]byte, []int) {
-	return file_process_process_proto_rawDescGZIP(), []int{2}
+	return file_process_process_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Launch) GetSettings() []*Setting {
@@ -195,7 +257,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_process_process_proto_msgTypes[3]
+	mi := &file_process_process_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -207,7 +269,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_process_process_proto_msgTypes[3]
+	mi := &file_process_process_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -220,7 +282,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_process_process_proto_rawDescGZIP(), []int{3}
+	return file_process_process_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Ready) GetPid() uint32 {
@@ -255,7 +317,7 @@ type Keep struct {
 
 func (x *Keep) Reset() {
 	*x = Keep{}
-	mi := &file_process_process_proto_msgTypes[4]
+	mi := &file_process_process_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -267,7 +329,7 @@ func (x *Keep) String() string {
 func (*Keep) ProtoMessage() {}
 
 func (x *Keep) ProtoReflect() protoreflect.Message {
-	mi := &file_process_process_proto_msgTypes[4]
+	mi := &file_process_process_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -280,7 +342,7 @@ func (x *Keep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keep.ProtoReflect.Descriptor instead.
 func (*Keep) Descriptor() ([]byte, []int) {
-	return file_process_process_proto_rawDescGZIP(), []int{4}
+	return file_process_process_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Keep) GetPid() uint32 {
@@ -305,7 +367,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_process_process_proto_msgTypes[5]
+	mi := &file_process_process_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -317,7 +379,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_process_process_proto_msgTypes[5]
+	mi := &file_process_process_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -330,7 +392,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_process_process_proto_rawDescGZIP(), []int{5}
+	return file_process_process_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Ended) GetPid() uint32 {
@@ -375,8 +437,9 @@ func (x *Ended) GetFailure() string {
 	return ""
 }
 
-// Adopt asks to watch over a Node that an earlier Daemon started. The answer is
-// Ready, or Ended with failure if it is not that very process.
+// Adopt asks to watch over a Node that an earlier Daemon started. The answers
+// are those to Launch; Ended with failure if it is not that very process. A
+// Node that is watched over already has a new asker then.
 type Adopt struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pid           uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
@@ -388,7 +451,7 @@ type Adopt struct {
 
 func (x *Adopt) Reset() {
 	*x = Adopt{}
-	mi := &file_process_process_proto_msgTypes[6]
+	mi := &file_process_process_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -400,7 +463,7 @@ func (x *Adopt) String() string {
 func (*Adopt) ProtoMessage() {}
 
 func (x *Adopt) ProtoReflect() protoreflect.Message {
-	mi := &file_process_process_proto_msgTypes[6]
+	mi := &file_process_process_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -413,7 +476,7 @@ func (x *Adopt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Adopt.ProtoReflect.Descriptor instead.
 func (*Adopt) Descriptor() ([]byte, []int) {
-	return file_process_process_proto_rawDescGZIP(), []int{6}
+	return file_process_process_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Adopt) GetPid() uint32 {
@@ -437,17 +500,19 @@ func (x *Adopt) GetPort() uint32 {
 	return 0
 }
 
-// Stop ends the Node in order, and after grace by force. The answer is Ended.
+// Stop ends the Node in order, and after grace by force; also one that is not
+// ready yet. The answer is Ended, to who launched or adopted it. Where no Node
+// runs, nothing is answered.
 type Stop struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	GraceMs       uint32                 `protobuf:"varint,1,opt,name=grace_ms,json=graceMs,proto3" json:"grace_ms,omitempty"`
+	GraceMs       uint32                 `protobuf:"varint,1,opt,name=grace_ms,json=graceMs,proto3" json:"grace_ms,omitempty"` // 0: by force at once
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_process_process_proto_msgTypes[7]
+	mi := &file_process_process_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +524,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_process_process_proto_msgTypes[7]
+	mi := &file_process_process_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +537,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_process_process_proto_rawDescGZIP(), []int{7}
+	return file_process_process_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Stop) GetGraceMs() uint32 {
@@ -489,9 +554,13 @@ const file_process_process_proto_rawDesc = "" +
 	"\x15process/process.proto\x12\aprocess\"8\n" +
 	"\aSetting\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
-	"\x05value\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05value\"4\n" +
+	"\x05value\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05value\"*\n" +
+	"\x04User\x12\x10\n" +
+	"\x03uid\x18\x01 \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\x02 \x01(\rR\x03gid\"W\n" +
 	"\bSettings\x12(\n" +
-	"\x06values\x18\x01 \x03(\v2\x10.process.SettingR\x06values\"z\n" +
+	"\x06values\x18\x01 \x03(\v2\x10.process.SettingR\x06values\x12!\n" +
+	"\x04user\x18\x02 \x01(\v2\r.process.UserR\x04user\"z\n" +
 	"\x06Launch\x12,\n" +
 	"\bsettings\x18\x01 \x03(\v2\x10.process.SettingR\bsettings\x12%\n" +
 	"\x0edata_directory\x18\x02 \x01(\tR\rdataDirectory\x12\x1b\n" +
@@ -533,25 +602,27 @@ func file_process_process_proto_rawDescGZIP() []byte {
 	return file_process_process_proto_rawDescData
 }
 
-var file_process_process_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_process_process_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_process_process_proto_goTypes = []any{
 	(*Setting)(nil),  // 0: process.Setting
-	(*Settings)(nil), // 1: process.Settings
-	(*Launch)(nil),   // 2: process.Launch
-	(*Ready)(nil),    // 3: process.Ready
-	(*Keep)(nil),     // 4: process.Keep
-	(*Ended)(nil),    // 5: process.Ended
-	(*Adopt)(nil),    // 6: process.Adopt
-	(*Stop)(nil),     // 7: process.Stop
+	(*User)(nil),     // 1: process.User
+	(*Settings)(nil), // 2: process.Settings
+	(*Launch)(nil),   // 3: process.Launch
+	(*Ready)(nil),    // 4: process.Ready
+	(*Keep)(nil),     // 5: process.Keep
+	(*Ended)(nil),    // 6: process.Ended
+	(*Adopt)(nil),    // 7: process.Adopt
+	(*Stop)(nil),     // 8: process.Stop
 }
 var file_process_process_proto_depIdxs = []int32{
 	0, // 0: process.Settings.values:type_name -> process.Setting
-	0, // 1: process.Launch.settings:type_name -> process.Setting
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	1, // 1: process.Settings.user:type_name -> process.User
+	0, // 2: process.Launch.settings:type_name -> process.Setting
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_process_process_proto_init() }
@@ -559,14 +630,14 @@ func file_process_process_proto_init() {
 	if File_process_process_proto != nil {
 		return
 	}
-	file_process_process_proto_msgTypes[5].OneofWrappers = []any{}
+	file_process_process_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_process_process_proto_rawDesc), len(file_process_process_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

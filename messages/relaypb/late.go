@@ -20,3 +20,10 @@ func (*Unsubscribe) IgnoreDeadLetterLogging() {}
 
 // IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
 func (*List) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging. A
+// conversation may have ended before what it asked for was counted.
+func (*NodeStats) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
+func (*HostStats) IgnoreDeadLetterLogging() {}

@@ -53,3 +53,7 @@ func (*Channels) IgnoreDeadLetterLogging() {}
 
 // IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
 func (*Peers) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging. A line about
+// a lost line would be lost, too.
+func (*LogLine) IgnoreDeadLetterLogging() {}

@@ -23,6 +23,68 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Outcome is what became of it.
+type RekeyResponse_Outcome int32
+
+const (
+	RekeyResponse_OUTCOME_UNSPECIFIED  RekeyResponse_Outcome = 0
+	RekeyResponse_OUTCOME_DONE         RekeyResponse_Outcome = 1
+	RekeyResponse_OUTCOME_HAS_PASSWORD RekeyResponse_Outcome = 2 // one is set, and no old one was given
+	RekeyResponse_OUTCOME_BAD_PASSWORD RekeyResponse_Outcome = 3 // the old one is wrong
+	RekeyResponse_OUTCOME_NOT_WRITTEN  RekeyResponse_Outcome = 4 // the store did not take it; the old one stays
+	RekeyResponse_OUTCOME_UNREADABLE   RekeyResponse_Outcome = 5 // the record of the password is damaged or could not be read
+	RekeyResponse_OUTCOME_BUSY         RekeyResponse_Outcome = 6 // too many wait; nothing was checked
+)
+
+// Enum value maps for RekeyResponse_Outcome.
+var (
+	RekeyResponse_Outcome_name = map[int32]string{
+		0: "OUTCOME_UNSPECIFIED",
+		1: "OUTCOME_DONE",
+		2: "OUTCOME_HAS_PASSWORD",
+		3: "OUTCOME_BAD_PASSWORD",
+		4: "OUTCOME_NOT_WRITTEN",
+		5: "OUTCOME_UNREADABLE",
+		6: "OUTCOME_BUSY",
+	}
+	RekeyResponse_Outcome_value = map[string]int32{
+		"OUTCOME_UNSPECIFIED":  0,
+		"OUTCOME_DONE":         1,
+		"OUTCOME_HAS_PASSWORD": 2,
+		"OUTCOME_BAD_PASSWORD": 3,
+		"OUTCOME_NOT_WRITTEN":  4,
+		"OUTCOME_UNREADABLE":   5,
+		"OUTCOME_BUSY":         6,
+	}
+)
+
+func (x RekeyResponse_Outcome) Enum() *RekeyResponse_Outcome {
+	p := new(RekeyResponse_Outcome)
+	*p = x
+	return p
+}
+
+func (x RekeyResponse_Outcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RekeyResponse_Outcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_vault_vault_proto_enumTypes[0].Descriptor()
+}
+
+func (RekeyResponse_Outcome) Type() protoreflect.EnumType {
+	return &file_vault_vault_proto_enumTypes[0]
+}
+
+func (x RekeyResponse_Outcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RekeyResponse_Outcome.Descriptor instead.
+func (RekeyResponse_Outcome) EnumDescriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{8, 0}
+}
+
 // HashRequest asks for the hash of a channel password. The answer goes to the sender.
 type HashRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -337,6 +399,821 @@ func (x *DeriveResponse) GetSerial() uint64 {
 	return 0
 }
 
+// CheckRequest asks whether a password is the database's. Checks of one member
+// are done one at a time, and later after failures. The answer is CheckResponse.
+type CheckRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        uint64                 `protobuf:"varint,1,opt,name=member,proto3" json:"member,omitempty"`          // connection of who asks; Departed ends it
+	Password      *string                `protobuf:"bytes,2,opt,name=password,proto3,oneof" json:"password,omitempty"` // absent: matches only if none is set; "" is a password
+	Serial        uint64                 `protobuf:"varint,3,opt,name=serial,proto3" json:"serial,omitempty"`          // echoed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckRequest) Reset() {
+	*x = CheckRequest{}
+	mi := &file_vault_vault_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckRequest) ProtoMessage() {}
+
+func (x *CheckRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckRequest.ProtoReflect.Descriptor instead.
+func (*CheckRequest) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CheckRequest) GetMember() uint64 {
+	if x != nil {
+		return x.Member
+	}
+	return 0
+}
+
+func (x *CheckRequest) GetPassword() string {
+	if x != nil && x.Password != nil {
+		return *x.Password
+	}
+	return ""
+}
+
+func (x *CheckRequest) GetSerial() uint64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+// CheckResponse answers CheckRequest.
+type CheckResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Matches       bool                   `protobuf:"varint,1,opt,name=matches,proto3" json:"matches,omitempty"`
+	Serial        uint64                 `protobuf:"varint,2,opt,name=serial,proto3" json:"serial,omitempty"`
+	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"` // why it could not be checked, for people; empty: it was
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckResponse) Reset() {
+	*x = CheckResponse{}
+	mi := &file_vault_vault_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckResponse) ProtoMessage() {}
+
+func (x *CheckResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckResponse.ProtoReflect.Descriptor instead.
+func (*CheckResponse) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CheckResponse) GetMatches() bool {
+	if x != nil {
+		return x.Matches
+	}
+	return false
+}
+
+func (x *CheckResponse) GetSerial() uint64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+func (x *CheckResponse) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+// RekeyRequest sets or changes the database password. The answer is RekeyResponse,
+// which comes when the new password survives kill -9.
+type RekeyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        uint64                 `protobuf:"varint,1,opt,name=member,proto3" json:"member,omitempty"`                                   // as in CheckRequest
+	OldPassword   *string                `protobuf:"bytes,2,opt,name=old_password,json=oldPassword,proto3,oneof" json:"old_password,omitempty"` // absent: none is set so far
+	NewPassword   string                 `protobuf:"bytes,3,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
+	Serial        uint64                 `protobuf:"varint,4,opt,name=serial,proto3" json:"serial,omitempty"` // echoed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RekeyRequest) Reset() {
+	*x = RekeyRequest{}
+	mi := &file_vault_vault_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RekeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RekeyRequest) ProtoMessage() {}
+
+func (x *RekeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RekeyRequest.ProtoReflect.Descriptor instead.
+func (*RekeyRequest) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RekeyRequest) GetMember() uint64 {
+	if x != nil {
+		return x.Member
+	}
+	return 0
+}
+
+func (x *RekeyRequest) GetOldPassword() string {
+	if x != nil && x.OldPassword != nil {
+		return *x.OldPassword
+	}
+	return ""
+}
+
+func (x *RekeyRequest) GetNewPassword() string {
+	if x != nil {
+		return x.NewPassword
+	}
+	return ""
+}
+
+func (x *RekeyRequest) GetSerial() uint64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+// RekeyResponse answers RekeyRequest.
+type RekeyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Outcome       RekeyResponse_Outcome  `protobuf:"varint,1,opt,name=outcome,proto3,enum=vault.RekeyResponse_Outcome" json:"outcome,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"` // for people; empty when done
+	Serial        uint64                 `protobuf:"varint,3,opt,name=serial,proto3" json:"serial,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RekeyResponse) Reset() {
+	*x = RekeyResponse{}
+	mi := &file_vault_vault_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RekeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RekeyResponse) ProtoMessage() {}
+
+func (x *RekeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RekeyResponse.ProtoReflect.Descriptor instead.
+func (*RekeyResponse) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RekeyResponse) GetOutcome() RekeyResponse_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return RekeyResponse_OUTCOME_UNSPECIFIED
+}
+
+func (x *RekeyResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RekeyResponse) GetSerial() uint64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+// RevealRequest asks for secrets. The answer is RevealResponse.
+type RevealRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        uint64                 `protobuf:"varint,1,opt,name=member,proto3" json:"member,omitempty"`          // as in CheckRequest
+	Password      *string                `protobuf:"bytes,2,opt,name=password,proto3,oneof" json:"password,omitempty"` // as in CheckRequest
+	Names         []string               `protobuf:"bytes,3,rep,name=names,proto3" json:"names,omitempty"`             // none: all
+	Serial        uint64                 `protobuf:"varint,4,opt,name=serial,proto3" json:"serial,omitempty"`          // echoed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevealRequest) Reset() {
+	*x = RevealRequest{}
+	mi := &file_vault_vault_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevealRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevealRequest) ProtoMessage() {}
+
+func (x *RevealRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevealRequest.ProtoReflect.Descriptor instead.
+func (*RevealRequest) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RevealRequest) GetMember() uint64 {
+	if x != nil {
+		return x.Member
+	}
+	return 0
+}
+
+func (x *RevealRequest) GetPassword() string {
+	if x != nil && x.Password != nil {
+		return *x.Password
+	}
+	return ""
+}
+
+func (x *RevealRequest) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *RevealRequest) GetSerial() uint64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+// Secret is one secret in the clear.
+type Secret struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`   // 1-128 bytes of a-z, 0-9, ".", "_", "-" and "/"
+	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"` // at most 32 KiB
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Secret) Reset() {
+	*x = Secret{}
+	mi := &file_vault_vault_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Secret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Secret) ProtoMessage() {}
+
+func (x *Secret) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Secret.ProtoReflect.Descriptor instead.
+func (*Secret) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Secret) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Secret) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+// RevealResponse answers RevealRequest.
+type RevealResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Matches       bool                   `protobuf:"varint,1,opt,name=matches,proto3" json:"matches,omitempty"` // false: the password is wrong, and there are no secrets here
+	Secrets       []*Secret              `protobuf:"bytes,2,rep,name=secrets,proto3" json:"secrets,omitempty"`  // sorted by name
+	Corrupt       []string               `protobuf:"bytes,3,rep,name=corrupt,proto3" json:"corrupt,omitempty"`  // names of secrets that are not what was sealed
+	Serial        uint64                 `protobuf:"varint,4,opt,name=serial,proto3" json:"serial,omitempty"`
+	Error         string                 `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"` // why there are none, for people; empty: these are all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevealResponse) Reset() {
+	*x = RevealResponse{}
+	mi := &file_vault_vault_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevealResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevealResponse) ProtoMessage() {}
+
+func (x *RevealResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevealResponse.ProtoReflect.Descriptor instead.
+func (*RevealResponse) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RevealResponse) GetMatches() bool {
+	if x != nil {
+		return x.Matches
+	}
+	return false
+}
+
+func (x *RevealResponse) GetSecrets() []*Secret {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+func (x *RevealResponse) GetCorrupt() []string {
+	if x != nil {
+		return x.Corrupt
+	}
+	return nil
+}
+
+func (x *RevealResponse) GetSerial() uint64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+func (x *RevealResponse) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+// SealRequest keeps a secret: in memory while no password is set, encrypted in
+// the store when one is set and known. The answer is SealResponse.
+type SealRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Secret        *Secret                `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	Serial        uint64                 `protobuf:"varint,2,opt,name=serial,proto3" json:"serial,omitempty"` // echoed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealRequest) Reset() {
+	*x = SealRequest{}
+	mi := &file_vault_vault_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealRequest) ProtoMessage() {}
+
+func (x *SealRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealRequest.ProtoReflect.Descriptor instead.
+func (*SealRequest) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SealRequest) GetSecret() *Secret {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *SealRequest) GetSerial() uint64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+// SealResponse answers SealRequest.
+type SealResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Stored        bool                   `protobuf:"varint,1,opt,name=stored,proto3" json:"stored,omitempty"` // false: kept in memory until a password is set
+	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`    // why it was not kept, for people; empty: it was
+	Serial        uint64                 `protobuf:"varint,3,opt,name=serial,proto3" json:"serial,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealResponse) Reset() {
+	*x = SealResponse{}
+	mi := &file_vault_vault_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealResponse) ProtoMessage() {}
+
+func (x *SealResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealResponse.ProtoReflect.Descriptor instead.
+func (*SealResponse) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SealResponse) GetStored() bool {
+	if x != nil {
+		return x.Stored
+	}
+	return false
+}
+
+func (x *SealResponse) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *SealResponse) GetSerial() uint64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+// StandingRequest asks how the database and its password are. The answer is
+// StandingResponse, which comes when that is known for the first time.
+type StandingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandingRequest) Reset() {
+	*x = StandingRequest{}
+	mi := &file_vault_vault_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandingRequest) ProtoMessage() {}
+
+func (x *StandingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandingRequest.ProtoReflect.Descriptor instead.
+func (*StandingRequest) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{14}
+}
+
+// StandingResponse answers StandingRequest.
+type StandingResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PasswordSet   bool                   `protobuf:"varint,1,opt,name=password_set,json=passwordSet,proto3" json:"password_set,omitempty"`
+	Unlocked      bool                   `protobuf:"varint,2,opt,name=unlocked,proto3" json:"unlocked,omitempty"` // the data key is known: secrets can be sealed
+	Wrong         bool                   `protobuf:"varint,3,opt,name=wrong,proto3" json:"wrong,omitempty"`       // the password this process was started with is not the database's
+	Error         string                 `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`        // the record of the password is damaged, or could not be read or written
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandingResponse) Reset() {
+	*x = StandingResponse{}
+	mi := &file_vault_vault_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandingResponse) ProtoMessage() {}
+
+func (x *StandingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandingResponse.ProtoReflect.Descriptor instead.
+func (*StandingResponse) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *StandingResponse) GetPasswordSet() bool {
+	if x != nil {
+		return x.PasswordSet
+	}
+	return false
+}
+
+func (x *StandingResponse) GetUnlocked() bool {
+	if x != nil {
+		return x.Unlocked
+	}
+	return false
+}
+
+func (x *StandingResponse) GetWrong() bool {
+	if x != nil {
+		return x.Wrong
+	}
+	return false
+}
+
+func (x *StandingResponse) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+// Departed tells that a member is gone for good: nothing of it waits or is
+// remembered.
+type Departed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        uint64                 `protobuf:"varint,1,opt,name=member,proto3" json:"member,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Departed) Reset() {
+	*x = Departed{}
+	mi := &file_vault_vault_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Departed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Departed) ProtoMessage() {}
+
+func (x *Departed) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Departed.ProtoReflect.Descriptor instead.
+func (*Departed) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Departed) GetMember() uint64 {
+	if x != nil {
+		return x.Member
+	}
+	return 0
+}
+
+// Lock is the record that the password protects: the data key, wrapped. It is
+// stored.
+type Lock struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        uint32                 `protobuf:"varint,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	Memory        uint32                 `protobuf:"varint,2,opt,name=memory,proto3" json:"memory,omitempty"` // of argon2id, KiB
+	Passes        uint32                 `protobuf:"varint,3,opt,name=passes,proto3" json:"passes,omitempty"`
+	Lanes         uint32                 `protobuf:"varint,4,opt,name=lanes,proto3" json:"lanes,omitempty"`
+	Salt          []byte                 `protobuf:"bytes,5,opt,name=salt,proto3" json:"salt,omitempty"`
+	Nonce         []byte                 `protobuf:"bytes,6,opt,name=nonce,proto3" json:"nonce,omitempty"`     // of XChaCha20-Poly1305
+	Wrapped       []byte                 `protobuf:"bytes,7,opt,name=wrapped,proto3" json:"wrapped,omitempty"` // the data key, with its tag
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lock) Reset() {
+	*x = Lock{}
+	mi := &file_vault_vault_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lock) ProtoMessage() {}
+
+func (x *Lock) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_vault_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lock.ProtoReflect.Descriptor instead.
+func (*Lock) Descriptor() ([]byte, []int) {
+	return file_vault_vault_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Lock) GetSchema() uint32 {
+	if x != nil {
+		return x.Schema
+	}
+	return 0
+}
+
+func (x *Lock) GetMemory() uint32 {
+	if x != nil {
+		return x.Memory
+	}
+	return 0
+}
+
+func (x *Lock) GetPasses() uint32 {
+	if x != nil {
+		return x.Passes
+	}
+	return 0
+}
+
+func (x *Lock) GetLanes() uint32 {
+	if x != nil {
+		return x.Lanes
+	}
+	return 0
+}
+
+func (x *Lock) GetSalt() []byte {
+	if x != nil {
+		return x.Salt
+	}
+	return nil
+}
+
+func (x *Lock) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
+func (x *Lock) GetWrapped() []byte {
+	if x != nil {
+		return x.Wrapped
+	}
+	return nil
+}
+
 var File_vault_vault_proto protoreflect.FileDescriptor
 
 const file_vault_vault_proto_rawDesc = "" +
@@ -362,7 +1239,72 @@ const file_vault_vault_proto_rawDesc = "" +
 	"\x0eDeriveResponse\x12\x15\n" +
 	"\x03key\x18\x01 \x01(\fB\x03\x80\x01\x01R\x03key\x12\x12\n" +
 	"\x04busy\x18\x02 \x01(\bR\x04busy\x12\x16\n" +
-	"\x06serial\x18\x03 \x01(\x04R\x06serialB\x19Z\x17parley/messages/vaultpbb\x06proto3"
+	"\x06serial\x18\x03 \x01(\x04R\x06serial\"q\n" +
+	"\fCheckRequest\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\x04R\x06member\x12$\n" +
+	"\bpassword\x18\x02 \x01(\tB\x03\x80\x01\x01H\x00R\bpassword\x88\x01\x01\x12\x16\n" +
+	"\x06serial\x18\x03 \x01(\x04R\x06serialB\v\n" +
+	"\t_password\"W\n" +
+	"\rCheckResponse\x12\x18\n" +
+	"\amatches\x18\x01 \x01(\bR\amatches\x12\x16\n" +
+	"\x06serial\x18\x02 \x01(\x04R\x06serial\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"\xa4\x01\n" +
+	"\fRekeyRequest\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\x04R\x06member\x12+\n" +
+	"\fold_password\x18\x02 \x01(\tB\x03\x80\x01\x01H\x00R\voldPassword\x88\x01\x01\x12&\n" +
+	"\fnew_password\x18\x03 \x01(\tB\x03\x80\x01\x01R\vnewPassword\x12\x16\n" +
+	"\x06serial\x18\x04 \x01(\x04R\x06serialB\x0f\n" +
+	"\r_old_password\"\xa5\x02\n" +
+	"\rRekeyResponse\x126\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2\x1c.vault.RekeyResponse.OutcomeR\aoutcome\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06serial\x18\x03 \x01(\x04R\x06serial\"\xab\x01\n" +
+	"\aOutcome\x12\x17\n" +
+	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fOUTCOME_DONE\x10\x01\x12\x18\n" +
+	"\x14OUTCOME_HAS_PASSWORD\x10\x02\x12\x18\n" +
+	"\x14OUTCOME_BAD_PASSWORD\x10\x03\x12\x17\n" +
+	"\x13OUTCOME_NOT_WRITTEN\x10\x04\x12\x16\n" +
+	"\x12OUTCOME_UNREADABLE\x10\x05\x12\x10\n" +
+	"\fOUTCOME_BUSY\x10\x06\"\x88\x01\n" +
+	"\rRevealRequest\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\x04R\x06member\x12$\n" +
+	"\bpassword\x18\x02 \x01(\tB\x03\x80\x01\x01H\x00R\bpassword\x88\x01\x01\x12\x14\n" +
+	"\x05names\x18\x03 \x03(\tR\x05names\x12\x16\n" +
+	"\x06serial\x18\x04 \x01(\x04R\x06serialB\v\n" +
+	"\t_password\"7\n" +
+	"\x06Secret\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
+	"\x05value\x18\x02 \x01(\fB\x03\x80\x01\x01R\x05value\"\x9b\x01\n" +
+	"\x0eRevealResponse\x12\x18\n" +
+	"\amatches\x18\x01 \x01(\bR\amatches\x12'\n" +
+	"\asecrets\x18\x02 \x03(\v2\r.vault.SecretR\asecrets\x12\x18\n" +
+	"\acorrupt\x18\x03 \x03(\tR\acorrupt\x12\x16\n" +
+	"\x06serial\x18\x04 \x01(\x04R\x06serial\x12\x14\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\"L\n" +
+	"\vSealRequest\x12%\n" +
+	"\x06secret\x18\x01 \x01(\v2\r.vault.SecretR\x06secret\x12\x16\n" +
+	"\x06serial\x18\x02 \x01(\x04R\x06serial\"T\n" +
+	"\fSealResponse\x12\x16\n" +
+	"\x06stored\x18\x01 \x01(\bR\x06stored\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x12\x16\n" +
+	"\x06serial\x18\x03 \x01(\x04R\x06serial\"\x11\n" +
+	"\x0fStandingRequest\"}\n" +
+	"\x10StandingResponse\x12!\n" +
+	"\fpassword_set\x18\x01 \x01(\bR\vpasswordSet\x12\x1a\n" +
+	"\bunlocked\x18\x02 \x01(\bR\bunlocked\x12\x14\n" +
+	"\x05wrong\x18\x03 \x01(\bR\x05wrong\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\"\"\n" +
+	"\bDeparted\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\x04R\x06member\"\xa8\x01\n" +
+	"\x04Lock\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\rR\x06schema\x12\x16\n" +
+	"\x06memory\x18\x02 \x01(\rR\x06memory\x12\x16\n" +
+	"\x06passes\x18\x03 \x01(\rR\x06passes\x12\x14\n" +
+	"\x05lanes\x18\x04 \x01(\rR\x05lanes\x12\x12\n" +
+	"\x04salt\x18\x05 \x01(\fR\x04salt\x12\x14\n" +
+	"\x05nonce\x18\x06 \x01(\fR\x05nonce\x12\x18\n" +
+	"\awrapped\x18\a \x01(\fR\awrappedB\x19Z\x17parley/messages/vaultpbb\x06proto3"
 
 var (
 	file_vault_vault_proto_rawDescOnce sync.Once
@@ -376,20 +1318,38 @@ func file_vault_vault_proto_rawDescGZIP() []byte {
 	return file_vault_vault_proto_rawDescData
 }
 
-var file_vault_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_vault_vault_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_vault_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_vault_vault_proto_goTypes = []any{
-	(*HashRequest)(nil),    // 0: vault.HashRequest
-	(*HashResponse)(nil),   // 1: vault.HashResponse
-	(*Remember)(nil),       // 2: vault.Remember
-	(*DeriveRequest)(nil),  // 3: vault.DeriveRequest
-	(*DeriveResponse)(nil), // 4: vault.DeriveResponse
+	(RekeyResponse_Outcome)(0), // 0: vault.RekeyResponse.Outcome
+	(*HashRequest)(nil),        // 1: vault.HashRequest
+	(*HashResponse)(nil),       // 2: vault.HashResponse
+	(*Remember)(nil),           // 3: vault.Remember
+	(*DeriveRequest)(nil),      // 4: vault.DeriveRequest
+	(*DeriveResponse)(nil),     // 5: vault.DeriveResponse
+	(*CheckRequest)(nil),       // 6: vault.CheckRequest
+	(*CheckResponse)(nil),      // 7: vault.CheckResponse
+	(*RekeyRequest)(nil),       // 8: vault.RekeyRequest
+	(*RekeyResponse)(nil),      // 9: vault.RekeyResponse
+	(*RevealRequest)(nil),      // 10: vault.RevealRequest
+	(*Secret)(nil),             // 11: vault.Secret
+	(*RevealResponse)(nil),     // 12: vault.RevealResponse
+	(*SealRequest)(nil),        // 13: vault.SealRequest
+	(*SealResponse)(nil),       // 14: vault.SealResponse
+	(*StandingRequest)(nil),    // 15: vault.StandingRequest
+	(*StandingResponse)(nil),   // 16: vault.StandingResponse
+	(*Departed)(nil),           // 17: vault.Departed
+	(*Lock)(nil),               // 18: vault.Lock
 }
 var file_vault_vault_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	0,  // 0: vault.RekeyResponse.outcome:type_name -> vault.RekeyResponse.Outcome
+	11, // 1: vault.RevealResponse.secrets:type_name -> vault.Secret
+	11, // 2: vault.SealRequest.secret:type_name -> vault.Secret
+	3,  // [3:3] is the sub-list for method output_type
+	3,  // [3:3] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_vault_vault_proto_init() }
@@ -397,18 +1357,22 @@ func file_vault_vault_proto_init() {
 	if File_vault_vault_proto != nil {
 		return
 	}
+	file_vault_vault_proto_msgTypes[5].OneofWrappers = []any{}
+	file_vault_vault_proto_msgTypes[7].OneofWrappers = []any{}
+	file_vault_vault_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vault_vault_proto_rawDesc), len(file_vault_vault_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   5,
+			NumEnums:      1,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_vault_vault_proto_goTypes,
 		DependencyIndexes: file_vault_vault_proto_depIdxs,
+		EnumInfos:         file_vault_vault_proto_enumTypes,
 		MessageInfos:      file_vault_vault_proto_msgTypes,
 	}.Build()
 	File_vault_vault_proto = out.File
