@@ -16,6 +16,8 @@ const (
 	ReasonOriginRepeated   = "origin_repeated"       // more than one Origin header
 	ReasonOriginNotAllowed = "origin_not_allowed"    // an Origin that is not listed
 	ReasonSubprotocol      = "subprotocol_missing"   // the one subprotocol of the listener was not offered
+	ReasonUserUnknown      = "user_unknown"          // the local user at the other end could not be told
+	ReasonUserNotAllowed   = "user_not_allowed"      // a local user who may not connect
 	ReasonMaxConns         = "max_connections"       // Limits.MaxConns reached, newcomer reset
 	ReasonHalfOpenAddress  = "half_open_per_address" // Limits.HalfOpenPerAddress reached, newcomer reset
 	ReasonHalfOpenTotal    = "half_open_total"       // Limits.HalfOpenTotal reached, oldest half-open connection reset
@@ -31,6 +33,7 @@ func Reasons() []string {
 	return []string{
 		ReasonHostMissing, ReasonHostMalformed, ReasonHostPort, ReasonHostNotAllowed,
 		ReasonOriginRepeated, ReasonOriginNotAllowed, ReasonSubprotocol,
+		ReasonUserUnknown, ReasonUserNotAllowed,
 		ReasonMaxConns, ReasonHalfOpenAddress, ReasonHalfOpenTotal, ReasonRate,
 		ReasonNoFiles, ReasonAcceptError, ReasonOther,
 	}
