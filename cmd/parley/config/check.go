@@ -6,14 +6,15 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// crossCheck compares options with each other and with the machine, and gives
-// the node's options. An option with a bad value of its own is left out: its
-// effective value is not what the user means.
+// crossCheck compares options with each other, and gives the node's options. It looks at
+// nothing outside but the size of the memory. An option with a bad value of its own is left
+// out: its effective value is not what the user means.
 func (l *loader) crossCheck() Node {
 	v := &Values{table: l.table, koanf: l.values, origins: l.origins}
 	var memory int64
@@ -34,11 +35,36 @@ func (l *loader) crossCheck() Node {
 	if node.HalfOpenTotal < node.HalfOpenPerAddress {
 		l.clash(optHalfOpenTotal, optHalfOpenAddress, "must not be smaller than", "raise the one or lower the other")
 	}
-	if samePlace(&node) {
-		l.clash(optMetricsAddress, optClandestinePort, "takes the same address and port as the relay does by", "choose another port for one of them, or off for metrics")
+	l.checkPlaces(&node)
+	if mode := node.NeighborhoodMode; len(node.Neighbors) == 0 && (mode == modeOriginate || mode == modeConsume) {
+		l.need(optNeighbors, optNeighbors, optNeighborhoodMode, "are needed by", "name at least one node, or choose another neighborhood-mode")
 	}
-	l.checkTLS(&node)
+	switch {
+	case node.RelayTLSCertificate != "" && node.RelayTLSKey == "":
+		l.need(optTLSKey, optTLSCertificate, optTLSKey, "needs", "set both for TLS, or neither")
+	case node.RelayTLSCertificate == "" && node.RelayTLSKey != "":
+		l.need(optTLSCertificate, optTLSKey, optTLSCertificate, "needs", "set both for TLS, or neither")
+	}
+	node.UIUsers = l.users(v)
 	return node
+}
+
+// users gives the numbers of ui-users.
+func (l *loader) users(v *Values) []uint32 {
+	uids, unknown := l.accounts.resolve(v.List(optUIUsers))
+	if unknown != "" {
+		bad := unknownUser(unknown)
+		l.problems = append(l.problems, Problem{Option: optUIUsers, Value: bad.value, Origin: l.origins[optUIUsers], Cause: bad.cause, Next: bad.next})
+	}
+	return uids
+}
+
+// need is clash of name with other, where missing wants a value.
+func (l *loader) need(missing, name, other, cause, next string) {
+	if !l.failed[missing] && !l.failed[name] && !l.failed[other] {
+		l.required = append(l.required, missing)
+	}
+	l.clash(name, other, cause, next)
 }
 
 // clash reports that an option does not go with another (blank: with the machine).
@@ -53,14 +79,60 @@ func (l *loader) clash(name, other, cause, next string) {
 	l.problems = append(l.problems, Problem{Option: name, Value: v.Text(name), Origin: l.origins[name], Cause: cause, Next: next})
 }
 
-// samePlace tells whether metrics and relay would listen on the same port of
-// the same address.
-func samePlace(n *Node) bool {
-	host, port, err := net.SplitHostPort(n.MetricsAddress)
-	if err != nil || port == "0" || port != strconv.Itoa(n.ClandestinePort) {
-		return false
+// place is where a gateway listens.
+type place struct {
+	gateway string
+	option  string // that is to be changed
+	address []netip.Addr
+	port    int    // 0: any free one
+	without string // how to do without it; blank: not at all
+}
+
+// places gives where a node listens. What this version does not have yet counts only where it
+// was moved to: at its default place it must not be in anybody's way.
+func (l *loader) places(n *Node) []place {
+	all := []place{{"the relay", optClandestinePort, []netip.Addr{hostAddr(n.RelayAddress)}, n.ClandestinePort, ""}}
+	if host, port, err := net.SplitHostPort(n.MetricsAddress); err == nil {
+		number, _ := strconv.Atoi(port)
+		all = append(all, place{"metrics", optMetricsAddress, []netip.Addr{hostAddr(host)}, number, ", or off for metrics"})
 	}
-	return hostAddr(n.RelayAddress).IsUnspecified() || hostAddr(n.RelayAddress) == hostAddr(host)
+	if n.HasUI() {
+		all = append(all, place{"the gateway for user interfaces", optUIPort, []netip.Addr{hostAddr("127.0.0.1"), hostAddr("::1")}, n.UIPort, ""})
+	}
+	if n.StarAddress != "" && l.moved(optStarAddress, optStarPort) {
+		all = append(all, place{"the rendezvous", optStarPort, []netip.Addr{hostAddr(n.StarAddress)}, n.StarPort, ", or off for star-address"})
+	}
+	if n.EnclaveAddress != "" && l.moved(optEnclaveAddress, optEnclavePort) {
+		all = append(all, place{"the Enclave", optEnclavePort, []netip.Addr{hostAddr(n.EnclaveAddress)}, n.EnclavePort, ", or off for enclave-address"})
+	}
+	return all
+}
+
+// moved tells whether one of the options is not at its default.
+func (l *loader) moved(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		o := l.table.byName[name]
+		return o.format(l.values.Get(name)) != o.Default
+	})
+}
+
+// checkPlaces reports gateways that would listen on the same port of the same address.
+func (l *loader) checkPlaces(n *Node) {
+	all := l.places(n)
+	for i, later := range all {
+		for _, earlier := range all[:i] {
+			if later.meets(earlier) {
+				l.clash(later.option, earlier.option, "takes the same address and port as "+earlier.gateway+" does by",
+					"choose another port for one of them"+later.without)
+			}
+		}
+	}
+}
+
+func (p place) meets(other place) bool {
+	return p.port != 0 && p.port == other.port && slices.ContainsFunc(p.address, func(a netip.Addr) bool {
+		return a.IsUnspecified() || slices.ContainsFunc(other.address, func(b netip.Addr) bool { return b.IsUnspecified() || a == b })
+	})
 }
 
 // hostAddr gives the IP address of a checked host; localhost is 127.0.0.1.
@@ -71,19 +143,16 @@ func hostAddr(host string) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
-// checkTLS checks that certificate and key are both or neither there, can be
-// read, are kept from others, and belong together.
-func (l *loader) checkTLS(n *Node) {
-	switch {
-	case n.RelayTLSCertificate == "" && n.RelayTLSKey == "":
-		return
-	case n.RelayTLSKey == "":
-		l.clash(optTLSCertificate, optTLSKey, "needs", "set both for TLS, or neither")
-		return
-	case n.RelayTLSCertificate == "":
-		l.clash(optTLSKey, optTLSCertificate, "needs", "set both for TLS, or neither")
-		return
+// checkMachine compares options with the machine.
+func (l *loader) checkMachine(n *Node) {
+	if n.RelayTLSCertificate != "" && n.RelayTLSKey != "" {
+		l.checkTLS(n)
 	}
+}
+
+// checkTLS checks that certificate and key can be read, are kept from others,
+// and belong together.
+func (l *loader) checkTLS(n *Node) {
 	before := len(l.problems)
 	l.checkReadable(optTLSCertificate, n.RelayTLSCertificate, 0)
 	l.checkReadable(optTLSKey, n.RelayTLSKey, 0o077)

@@ -169,8 +169,8 @@ func newCheckReport(values *Values, err error) checkReport {
 // shownOption is one option in the JSON of "config show".
 type shownOption struct {
 	Name string `json:"name"`
-	// Value is a number for int and size (bytes), true or false, a list of
-	// texts, or text.
+	// Value is a number for int and size (bytes), null for one that is not set, true or
+	// false, a list of texts, or text.
 	Value  any        `json:"value"`
 	Secret bool       `json:"secret,omitempty"`
 	Unsafe bool       `json:"unsafe,omitempty"`
@@ -213,7 +213,13 @@ func (v *Values) shown() []shownOption {
 	for i := range v.table.options {
 		o := &v.table.options[i]
 		shown[i] = shownOption{Name: o.Name, Value: v.Text(o.Name), Secret: o.Secret, Unsafe: o.Unsafe, Origin: originJSON(v.Origin(o.Name))}
-		if plain := o.Kind == KindInt || o.Kind == KindSize || o.Kind == KindBool || o.Kind == KindList; plain && !o.Secret {
+		switch {
+		case o.Secret:
+		case o.Kind == KindList:
+			shown[i].Value = splitList(v.Text(o.Name)) // without what is secret in it
+		case o.Kind == KindInt && v.Int(o.Name) == noNumber:
+			shown[i].Value = nil
+		case o.Kind == KindInt || o.Kind == KindSize || o.Kind == KindBool:
 			shown[i].Value = v.koanf.Get(o.Name)
 		}
 	}

@@ -115,7 +115,7 @@ func TestInitRoundTrip(t *testing.T) {
 		}
 		values := mustLoad(t, opts)
 		for _, o := range Table() {
-			if set := values.Origin(o.Name).Source == SourceFile; set != (!o.outsideFile && (o.Essential || len(args) == 1)) {
+			if set := values.Origin(o.Name).Source == SourceFile; set != (!o.outsideFile && !o.Unsafe && !o.Inert && (o.Essential || len(args) == 1)) {
 				t.Errorf("%q, # taken away: %s comes from %s", args, o.Name, values.Origin(o.Name))
 			}
 			if o.Default != "" && values.Text(o.Name) != o.Default {

@@ -21,10 +21,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // testMemory is the memory of the machine that tests configure, bytes.
 const testMemory = 8 * gib
 
-// machine gives LoadOptions for a machine that is the same everywhere, with environ as
-// NAME=value pairs.
+// testAccounts are the users of that machine.
+const testAccounts = "root:x:0:0:root:/root:/bin/sh\nanna:x:1000:1000:Anna:/home/anna:/bin/sh\nben:x:1001:1001::/home/ben:/bin/sh\n" +
+	"nobody:x:65533:65533:nobody:/nonexistent:/usr/sbin/nologin\n"
+
+// machine gives LoadOptions for anna's machine, which is the same everywhere, with environ
+// as NAME=value pairs.
 func machine(environ ...string) LoadOptions {
 	return LoadOptions{
+		User:     func() int { return 1000 },
+		Accounts: func() ([]byte, error) { return []byte(testAccounts), nil },
 		Environ:  func() []string { return environ },
 		Hostname: func() (string, error) { return "büro pc.local", nil },
 		Memory:   func() (int64, error) { return testMemory, nil },

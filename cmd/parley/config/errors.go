@@ -22,26 +22,37 @@ type Problem struct {
 	Origin Origin // where the value stands
 	Cause  string // what is wrong, reads on after the value
 	Next   string // what to do about it
+
+	unknown bool // a name that no option has
 }
 
 // Error gives one line: where, which option, value quoted, cause, what next.
 func (p Problem) Error() string {
-	var b strings.Builder
-	b.WriteString("config: ")
-	if place := p.Origin.Place(); place != "" {
-		b.WriteString(place + ": ")
-	}
+	option := ""
 	if p.Option != "" {
-		b.WriteString(p.Option + ": ")
+		option = p.Option + ": "
 	}
+	return "config: " + p.place() + option + p.text()
+}
+
+// place gives where the value stands and a colon; blank: in no place.
+func (p Problem) place() string {
+	if place := p.Origin.Place(); place != "" {
+		return place + ": "
+	}
+	return ""
+}
+
+// text gives value, cause and what next.
+func (p Problem) text() string {
+	text := p.Cause
 	if p.Value != "" {
-		b.WriteString(quote(p.Value) + " ")
+		text = quote(p.Value) + " " + text
 	}
-	b.WriteString(p.Cause)
 	if p.Next != "" {
-		b.WriteString("; " + p.Next)
+		text += "; " + p.Next
 	}
-	return b.String()
+	return text
 }
 
 // UsageError is wrong usage or configuration: the process ends with 2. It

@@ -25,6 +25,10 @@ type explained struct {
 	Secret      bool     `json:"secret"`
 	Reloadable  bool     `json:"reloadable"`
 	Unsafe      bool     `json:"unsafe"`
+	Owner       bool     `json:"ownerOnly"`
+	Runtime     bool     `json:"live"`
+	Inert       bool     `json:"neverUsed"`
+	InSetup     bool     `json:"inSetup"`
 	Help        string   `json:"help"`
 	Long        string   `json:"long"`
 }
@@ -102,6 +106,7 @@ func (o *Option) explained() explained {
 	return explained{
 		Name: o.Name, Section: o.Section, Kind: o.Kind.String(), Default: o.masked(o.Default), Computed: o.Computed,
 		Unit: o.Unit, Allowed: o.AllowedText(), Choices: o.Allowed, Environment: o.Env(), Flag: o.Flag(), InFile: !o.outsideFile,
-		Secret: o.Secret, Reloadable: o.Reloadable, Unsafe: o.Unsafe, Help: o.Help, Long: o.Long,
+		Secret: o.Secret, Reloadable: o.Reloadable, Unsafe: o.Unsafe,
+		Owner: o.Owner, Runtime: o.Runtime, Inert: o.Inert, InSetup: !o.outsideSetup, Help: o.Help, Long: o.Long,
 	}
 }

@@ -125,7 +125,7 @@ func countKeys(value any) int {
 
 func (t *table) unknownKey(origin Origin, key []string, isTable bool) Problem {
 	name := strings.Join(key, ".")
-	p := Problem{Origin: origin, Cause: "unknown key " + quote(name), Next: t.didYouMean(strings.Join(key, "-"))}
+	p := Problem{Origin: origin, unknown: true, Cause: "unknown key " + quote(name), Next: t.didYouMean(strings.Join(key, "-"))}
 	if isTable && t.nearest(strings.Join(key, "-")) == "" {
 		p.Next = "options stand at the top level: write their names without a table"
 	}
@@ -145,12 +145,7 @@ func syntaxProblem(name string, err error) Problem {
 
 // beside gives name as the file that names it means it: a relative one is
 // taken from that file's directory.
-func beside(file, name string) string {
-	if name == "" || filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(filepath.Dir(file), name)
-}
+func beside(file, name string) string { return under(filepath.Dir(file), name) }
 
 // reason gives an error of the file system without the name and the call,
 // which the message around it has already.

@@ -166,7 +166,7 @@ func FuzzFile(f *testing.F) {
 				t.Errorf("no place or cause: %s", p.Error())
 			}
 		}
-		l := &loader{opts: machine(), table: parley, values: newKoanf(), origins: map[string]Origin{}, failed: map[string]bool{}}
+		l := newLoader(machine())
 		l.apply(l.defaults())
 		l.apply(entries)
 		l.compute()

@@ -54,7 +54,7 @@ func Flags(fs *pflag.FlagSet) { parley.flags(fs) }
 func (t *table) flags(fs *pflag.FlagSet) {
 	for i := range t.options {
 		o := &t.options[i]
-		if o.Secret {
+		if o.Flag() == "" {
 			continue
 		}
 		flag := fs.VarPF(&flagValue{option: o}, o.Name, "", o.Help)
@@ -66,10 +66,11 @@ func (t *table) flags(fs *pflag.FlagSet) {
 }
 
 // RegisterCompletions lets the shell complete the values of the flags that
-// Flags added to cmd. Call it once a command.
+// Flags added to cmd, and cmd show them by section. Call it once a command.
 func RegisterCompletions(cmd *cobra.Command) error { return parley.registerCompletions(cmd) }
 
 func (t *table) registerCompletions(cmd *cobra.Command) error {
+	cmd.SetUsageFunc(t.usage)
 	for i := range t.options {
 		o := &t.options[i]
 		if o.Kind == KindPath || cmd.Flag(o.Name) == nil {

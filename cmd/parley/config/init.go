@@ -20,7 +20,7 @@ func initCommand(base LoadOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Write a configuration file to start from",
-		Long: "Writes a file with every option explained and at its default, commented out; --minimal writes the few that most\n" +
+		Long: "Writes a file with every option that has a use explained and at its default, commented out; --minimal writes the few that most\n" +
 			"nodes set, ready to edit. A file that exists is kept unless --force is given. Files are written for their owner only (0600).",
 		Example:           "  parley config init --output parley.toml\n  parley config init --minimal",
 		Args:              atMost(0),
@@ -65,7 +65,7 @@ func (t *table) template(minimal bool) string {
 	for _, section := range t.sections() {
 		heading := "\n# ---- " + section + " ----\n"
 		for _, o := range t.in(section) {
-			if o.outsideFile || (minimal && !o.Essential) {
+			if o.outsideFile || o.Inert || (minimal && !o.Essential) {
 				continue
 			}
 			b.WriteString(heading)

@@ -40,6 +40,13 @@ type LoadOptions struct {
 	Memory func() (int64, error)
 	// Cores is the number of CPUs to plan for; 0: GOMAXPROCS.
 	Cores int
+	// User gives the user that the process runs as; nil: os.Geteuid.
+	User func() int
+	// Accounts gives the users of the machine as passwd(5) has them; nil: /etc/passwd.
+	Accounts func() ([]byte, error)
+	// Settings are the values that a Daemon gives its Node; not nil, also when there are none:
+	// then file, environment and flags are not looked at.
+	Settings []Setting
 
 	table *table // nil: Parley's own; tests add to it
 }
@@ -57,49 +64,107 @@ func (o LoadOptions) withDefaults() LoadOptions {
 	if o.Cores == 0 {
 		o.Cores = runtime.GOMAXPROCS(0)
 	}
+	if o.User == nil {
+		o.User = os.Geteuid
+	}
+	if o.Accounts == nil {
+		o.Accounts = readAccounts
+	}
 	if o.table == nil {
 		o.table = parley
 	}
 	return o
 }
 
-// Load gives the options in effect: defaults < file < environment < flags. The
-// error is a *UsageError with all problems of all layers.
-func Load(opts LoadOptions) (*Values, error) {
-	l := &loader{
-		opts:   opts.withDefaults(),
-		values: newKoanf(), origins: map[string]Origin{}, failed: map[string]bool{},
+// getenv gives a variable that is not an option's; blank: it is not set.
+func (o *LoadOptions) getenv(name string) string {
+	value := ""
+	for _, pair := range o.Environ() {
+		if key, text, _ := strings.Cut(pair, "="); key == name {
+			value = text
+		}
 	}
-	l.table = l.opts.table
-	environment := l.environment()
-	flags := l.flags()
+	return value
+}
+
+// Load gives the options in effect: defaults < file < environment < flags, or
+// defaults < Settings. The error is a *UsageError with all problems of all layers.
+func Load(opts LoadOptions) (*Values, error) {
+	l := newLoader(opts)
 	l.apply(l.defaults())
-	l.apply(l.file(slices.Concat(environment, flags)))
-	l.apply(environment)
-	l.apply(flags)
-	if l.opts.File != "" {
-		l.apply([]entry{{l.table.byName[optConfigFile], l.opts.File, Origin{Source: SourceArgument}}})
+	if l.opts.Settings != nil {
+		l.apply(l.settings())
+	} else {
+		l.outside()
 	}
 	l.compute()
 	node := l.crossCheck()
-	if len(l.problems) > 0 {
-		return nil, &UsageError{Problems: l.problems}
+	l.checkMachine(&node)
+	values, err := l.finish()
+	if err != nil {
+		return nil, err
 	}
-	return &Values{table: l.table, koanf: l.values, origins: l.origins, warnings: l.warnings, node: node}, nil
+	values.node = node
+	return values, nil
 }
 
 // loader gathers one Load.
 type loader struct {
 	// fixed at start
-	opts  LoadOptions
-	table *table
+	opts     LoadOptions
+	table    *table // the options that are taken
+	known    *table // the options that there are
+	accounts accounts
 
 	// owned
 	values   *koanf.Koanf
 	origins  map[string]Origin
 	failed   map[string]bool // options with a bad value in some layer
 	problems []Problem
+	required []string // options that need a value because of another one's
 	warnings []string
+}
+
+func newLoader(opts LoadOptions) *loader {
+	l := &loader{opts: opts.withDefaults(), values: newKoanf(), origins: map[string]Origin{}, failed: map[string]bool{}}
+	l.table, l.known = l.opts.table, l.opts.table
+	if content, err := l.opts.Accounts(); err == nil { // without, numbers still do
+		l.accounts = parseAccounts(content)
+	}
+	return l
+}
+
+// outside lays file, environment and flags over the defaults.
+func (l *loader) outside() {
+	environment, flags := l.own(l.environment()), l.own(l.flags())
+	if name, origin := l.fileName(slices.Concat(environment, flags)); name != "" {
+		l.apply(l.own(l.file(name, origin)))
+	}
+	l.apply(environment)
+	l.apply(flags)
+	if l.opts.File != "" {
+		l.apply([]entry{{l.table.byName[optConfigFile], l.opts.File, Origin{Source: SourceArgument}}})
+	}
+}
+
+// own gives the entries of options that are taken.
+func (l *loader) own(entries []entry) []entry {
+	var found []entry
+	for _, e := range entries {
+		o := l.table.byName[e.option.Name]
+		if o == nil || (o.flagOnly && e.origin.Source != SourceFlag) {
+			continue
+		}
+		found = append(found, entry{o, e.raw, e.origin})
+	}
+	return found
+}
+
+func (l *loader) finish() (*Values, error) {
+	if len(l.problems) > 0 {
+		return nil, &UsageError{Problems: l.problems}
+	}
+	return &Values{table: l.table, koanf: l.values, origins: l.origins, warnings: l.warnings}, nil
 }
 
 // apply checks one layer's entries and lays the good ones over the earlier layers.
@@ -157,9 +222,9 @@ func (l *loader) defaults() []entry {
 // not set. Unknown ones are a warning only: container platforms make up
 // variables from the names of services.
 func (l *loader) environment() []entry {
-	byEnv := make(map[string]*Option, len(l.table.options))
-	for i := range l.table.options {
-		byEnv[l.table.options[i].Env()] = &l.table.options[i]
+	byEnv := make(map[string]*Option, len(l.known.options))
+	for i := range l.known.options {
+		byEnv[l.known.options[i].Env()] = &l.known.options[i]
 	}
 	found := newKoanf()
 	provider := env.Provider(delim, env.Opt{Prefix: envPrefix, EnvironFunc: l.opts.Environ, TransformFunc: func(key, value string) (string, any) {
@@ -182,8 +247,8 @@ func (l *loader) environment() []entry {
 func (l *loader) unknownVariable(key string) {
 	name := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(key, envPrefix), "_", "-"))
 	warning := "environment " + key + ": no option has this name"
-	if near := l.table.nearest(name); near != "" {
-		warning += "; did you mean " + l.table.byName[near].Env() + "?"
+	if near := l.known.nearest(name); near != "" {
+		warning += "; did you mean " + l.known.byName[near].Env() + "?"
 	}
 	l.warnings = append(l.warnings, warning)
 	slices.Sort(l.warnings)
@@ -211,8 +276,8 @@ func (l *loader) flags() []entry {
 // inOrder gives what a provider found as entries in table order.
 func (l *loader) inOrder(found *koanf.Koanf, origin func(*Option) Origin) []entry {
 	var entries []entry
-	for i := range l.table.options {
-		o := &l.table.options[i]
+	for i := range l.known.options {
+		o := &l.known.options[i]
 		if raw := found.Get(o.Name); raw != nil {
 			entries = append(entries, entry{o, raw, origin(o)})
 		}
@@ -220,18 +285,20 @@ func (l *loader) inOrder(found *koanf.Koanf, origin func(*Option) Origin) []entr
 	return entries
 }
 
-// file gives the file's entries; the last of upper that names a file wins,
-// and LoadOptions.File over all.
-func (l *loader) file(upper []entry) []entry {
-	name, origin := l.opts.File, Origin{Source: SourceArgument}
+// fileName gives the file to read; blank: none. The last of upper that names
+// one wins, and LoadOptions.File over all.
+func (l *loader) fileName(upper []entry) (name string, origin Origin) {
+	name, origin = l.opts.File, Origin{Source: SourceArgument}
 	for _, e := range upper {
 		if given, ok := e.raw.(string); ok && e.option.Name == optConfigFile && l.opts.File == "" {
 			name, origin = given, e.origin
 		}
 	}
-	if name == "" {
-		return nil
-	}
+	return name, origin
+}
+
+// file gives a file's entries.
+func (l *loader) file(name string, origin Origin) []entry {
 	content, mode, problem := readFile(name)
 	if problem != nil {
 		if origin.Source != SourceArgument {
@@ -240,27 +307,23 @@ func (l *loader) file(upper []entry) []entry {
 		l.problems = append(l.problems, *problem)
 		return nil
 	}
-	entries, problems := l.table.decodeFile(name, content)
-	l.problems = append(l.problems, problems...)
+	entries, problems := l.known.decodeFile(name, content)
+	for _, p := range problems {
+		// What others read from the same file is theirs to complain of.
+		if mine := p.Option != "" && l.table.byName[p.Option] != nil; mine || l.table == l.known || (p.Option == "" && !p.unknown) {
+			l.problems = append(l.problems, p)
+		}
+	}
+	kept := entries[:0]
 	for _, e := range entries {
 		if e.option.Secret && mode&0o077 != 0 {
 			l.problems = append(l.problems, Problem{
 				Option: e.option.Name, Origin: e.origin, Cause: fmt.Sprintf("is secret, but others may read the file (mode %04o)", mode),
 				Next: "run: chmod 600 " + shellWord(name),
 			})
+			continue
 		}
+		kept = append(kept, e)
 	}
-	return entries
-}
-
-// compute fills in what depends on the machine, so that it is shown as the default.
-func (l *loader) compute() {
-	if l.values.String(optNodeName) != "" {
-		return
-	}
-	host, err := l.opts.Hostname()
-	if err != nil {
-		l.warnings = append(l.warnings, "node-name: the host name is unknown ("+err.Error()+"), so the node is called "+fallbackNodeName)
-	}
-	l.load(map[string]any{optNodeName: sanitizeNodeName(host)})
+	return kept
 }

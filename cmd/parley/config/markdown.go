@@ -10,14 +10,12 @@ func Markdown() string { return parley.markdown() }
 
 func (t *table) markdown() string {
 	var b strings.Builder
-	b.WriteString("# Options\n\nMade from the table in `table.go`; write it anew with `go test ./cmd/parley/config -update`.\n\n" +
-		"A value comes from the last of these that names it: default, configuration file (TOML, the names below as keys at the top level),\n" +
-		"environment, flag (`--name`). `parley config init` writes a file to start from, `check` checks it, `show --origin` tells where\n" +
-		"each value comes from, `explain NAME` shows what stands below.\n")
+	b.WriteString(optionsIntroduction)
 	for _, section := range t.sections() {
-		fmt.Fprintf(&b, "\n## %s\n\n| option | default | allowed | environment | meaning |\n|---|---|---|---|---|\n", section)
+		fmt.Fprintf(&b, "\n## %s\n\n| option | default | allowed | environment | marks | meaning |\n|---|---|---|---|---|---|\n", section)
 		for _, o := range t.in(section) {
-			fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s | `%s` | %s |\n", o.Name, o.Name, cell(o.defaultText()), cell(o.AllowedText()), o.Env(), cell(o.Help))
+			fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s | `%s` | %s | %s |\n",
+				o.Name, o.Name, cell(o.defaultText()), cell(o.AllowedText()), o.Env(), strings.Join(o.marks(), ", "), cell(o.Help))
 		}
 	}
 	b.WriteString("\n## In full\n")
@@ -30,6 +28,54 @@ func (t *table) markdown() string {
 		}
 	}
 	return b.String()
+}
+
+// optionsIntroduction stands before the tables.
+const optionsIntroduction = "# Options\n\nMade from the table in `table*.go`; write it anew with `go test ./cmd/parley/config -update`.\n\n" +
+	"A value comes from the last of these that names it: default, configuration file (TOML, the names below as keys at the top level),\n" +
+	"environment, flag (`--name`). `parley config init` writes a file to start from, `check` checks it, `show --origin` tells where\n" +
+	"each value comes from, `explain NAME` shows what stands below.\n\n" +
+	"## Marks\n\n" +
+	"| mark | meaning |\n|---|---|\n" +
+	"| secret | never shown, logged or stored by a Daemon; no flag, because other users can read a command line; the file must be its owner's only |\n" +
+	"| owner only | in the Setup space only root and the user that the Daemon runs as may change it |\n" +
+	"| live | a user interface can change it while the Node runs (`set-configuration`) |\n" +
+	"| unsafe | weakens protection; reported at every start |\n" +
+	"| not in the file | flag or environment only |\n" +
+	"| no parameter | not in the Setup space |\n\n" +
+	"## In the Setup space of a Daemon\n\n" +
+	"A Node that a Daemon starts gets its values from the Daemon's Setup space and from nowhere else: it does not look at file,\n" +
+	"environment or flags. There every parameter has a status, the first of these that fits:\n\n" +
+	"| status | meaning |\n|---|---|\n" +
+	"| Set | a user interface has set it; clear it to get back what stands below |\n" +
+	"| Configured | a flag or the environment (`PARLEY_<NAME>`) of the Daemon, or the file that `config-file` names, says so |\n" +
+	"| Default | nobody said anything: the default below |\n" +
+	"| Blank | there is no value, and none is needed |\n" +
+	"| Required | there is no value, and another parameter needs one: a Node does not start |\n\n" +
+	"What is Set is kept across the ends of Node and Daemon, but for secrets. While a Node runs nothing can be set. A relative\n" +
+	"`config-file` is looked for in `data-directory`, and so are files that other parameters name; what the file itself names is\n" +
+	"beside it. `parley daemon` has flags for `ui-port`, `data-directory`, `config-file`, `log-level`, `log-format` and `log-file`; for what\n" +
+	"it needs besides, it looks at environment and file.\n"
+
+// marks gives what is special about an option, in the words of OPTIONS.md.
+func (o *Option) marks() []string {
+	var marks []string
+	for _, m := range []struct {
+		is   bool
+		word string
+	}{
+		{o.Secret, "secret"},
+		{o.Owner, "owner only"},
+		{o.Runtime, "live"},
+		{o.Unsafe, "unsafe"},
+		{o.outsideFile, "not in the file"},
+		{o.outsideSetup, "no parameter"},
+	} {
+		if m.is {
+			marks = append(marks, m.word)
+		}
+	}
+	return marks
 }
 
 // in gives the options of a section in table order.
@@ -82,6 +128,12 @@ func (o *Option) facts() []fact {
 	facts = append(facts, fact{"takes effect", o.Effect()})
 	if o.Secret {
 		facts = append(facts, fact{"secret", "never shown"})
+	}
+	if o.Owner {
+		facts = append(facts, fact{"owner only", "in the Setup space, for root and the Daemon's own user"})
+	}
+	if o.outsideSetup {
+		facts = append(facts, fact{"no parameter", "not in the Setup space"})
 	}
 	if o.Unsafe {
 		facts = append(facts, fact{"unsafe", "weakens protection; reported at every start"})

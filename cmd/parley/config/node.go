@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"net"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -47,7 +48,67 @@ type Node struct {
 	PasswordQueue   int // password-queue
 
 	MetricsAddress string // metrics-address: loopback address:port; blank: off
+
+	UI
+	UIPort int // ui-port; 0: any free port, negative: no user interfaces, see HasUI
+
+	DataDirectory string // data-directory, a full path; see Directory
+	DBPassword    string // db-password, secret; blank: not given
+	LogFile       string // log-file; blank: standard error only
+	CrashPoint    bool   // crash-point message: the crash message is obeyed
+
+	Mesh
+	Star
+	Enclave
 }
+
+// UI are the options of a gateway for user interfaces, of a Node or a Daemon.
+type UI struct {
+	UIUsers          []uint32      // ui-users, by number, sorted; beside root and the process's own user
+	UIOrigins        []string      // ui-origins; empty: no web page
+	UIAccessLook     bool          // ui-access look: other local users may connect and look
+	UIMaxFrame       int64         // ui-max-frame, bytes
+	MaxUIs           int           // max-uis
+	ConversationIdle time.Duration // conversation-idle
+}
+
+// Mesh are the options of the node's place among others.
+type Mesh struct {
+	Chain            string   // chain
+	NeighborhoodMode string   // neighborhood-mode
+	Neighbors        []string // neighbors, as descriptors with their tokens: secret
+	MaxPeerLinks     int      // max-peer-links; 0: none
+	IP               string   // ip; blank: not known
+	PublicURL        string   // public-url; blank: none
+	RelayToken       string   // relay-token, secret; blank: to be generated
+	Master           bool     // master
+}
+
+// Star are the options of the rendezvous.
+type Star struct {
+	StarAddress         string // star-address; blank: off
+	StarPort            int    // star-port; 0: any free port
+	StarCryptoChallenge bool   // star-crypto-challenge
+	StarStrictMultiaddr bool   // star-strict-multiaddr
+	StarAnnounceDelta   bool   // star-announce delta
+}
+
+// Enclave are the options of person-to-person messages.
+type Enclave struct {
+	EnclaveAddress string // enclave-address; blank: off
+	EnclavePort    int    // enclave-port; 0: any free port
+	EnclaveAlias   string // enclave-alias; never blank
+}
+
+// HasUI tells whether the node by itself listens for user interfaces.
+func (n *Node) HasUI() bool { return n.UIPort >= 0 }
+
+// Directory gives the Node's own directory.
+func (n *Node) Directory() string { return NodeDirectory(n.DataDirectory) }
+
+// NodeDirectory gives the directory of the Node whose data-directory is data;
+// that of its Daemon is beside it.
+func NodeDirectory(data string) string { return filepath.Join(data, "node") }
 
 // RelayListen gives address:port of the relay's listener.
 func (n *Node) RelayListen() string {
@@ -65,11 +126,14 @@ const (
 )
 
 // Level gives log-level for slog.
-func (n *Node) Level() slog.Level {
+func (n *Node) Level() slog.Level { return Level(n.LogLevel) }
+
+// Level gives a value of log-level for slog.
+func Level(name string) slog.Level {
 	return map[string]slog.Level{
-		"off": LevelOff, "error": slog.LevelError, "warn": slog.LevelWarn,
+		off: LevelOff, "error": slog.LevelError, "warn": slog.LevelWarn,
 		"info": slog.LevelInfo, "debug": slog.LevelDebug, "trace": LevelTrace,
-	}[n.LogLevel]
+	}[name]
 }
 
 // coresPerPasswordWorker: hashing may take half of the machine, not more.
@@ -82,7 +146,7 @@ func newNode(v *Values, memory int64, cores int) Node {
 	n := Node{
 		ConfigFile: v.String(optConfigFile), Name: v.String(optNodeName),
 
-		LogLevel: v.String("log-level"), LogFormat: v.String("log-format"), DrainTimeout: v.Duration("drain-timeout"),
+		LogLevel: v.String(optLogLevel), LogFormat: v.String(optLogFormat), DrainTimeout: v.Duration("drain-timeout"),
 
 		RelayAddress: v.String(optRelayAddress), ClandestinePort: v.Int(optClandestinePort),
 		RelayTLSCertificate: v.String(optTLSCertificate), RelayTLSKey: v.String(optTLSKey),
@@ -101,15 +165,55 @@ func newNode(v *Values, memory int64, cores int) Node {
 
 		PasswordWorkers: v.Int("password-workers"), PasswordQueue: v.Int("password-queue"),
 
-		MetricsAddress: v.String(optMetricsAddress),
-	}
-	if n.MetricsAddress == "off" {
-		n.MetricsAddress = ""
+		MetricsAddress: listenAt(v, optMetricsAddress),
+
+		UI: newUI(v), UIPort: v.Int(optUIPort),
+
+		DataDirectory: v.String(optDataDirectory), DBPassword: v.String(optDBPassword), LogFile: v.String(optLogFile),
+		CrashPoint: v.String(optCrashPoint) == "message",
+
+		Mesh: newMesh(v), Star: newStar(v), Enclave: newEnclave(v),
 	}
 	if n.PasswordWorkers == 0 {
 		n.PasswordWorkers = max(1, cores/coresPerPasswordWorker)
 	}
 	return n
+}
+
+// newUI takes the options over; the users are not resolved yet.
+func newUI(v *Values) UI {
+	return UI{
+		UIOrigins: v.List(optUIOrigins), UIAccessLook: v.String(optUIAccess) == accessLook,
+		UIMaxFrame: v.Size("ui-max-frame"), MaxUIs: v.Int("max-uis"), ConversationIdle: v.Duration("conversation-idle"),
+	}
+}
+
+func newMesh(v *Values) Mesh {
+	return Mesh{
+		Chain: v.String(optChain), NeighborhoodMode: v.String(optNeighborhoodMode), Neighbors: v.List(optNeighbors),
+		MaxPeerLinks: v.Int(optMaxPeerLinks), IP: v.String("ip"), PublicURL: v.String("public-url"), RelayToken: v.String("relay-token"),
+		Master: v.String("master") == "on",
+	}
+}
+
+func newStar(v *Values) Star {
+	return Star{
+		StarAddress: listenAt(v, optStarAddress), StarPort: v.Int(optStarPort),
+		StarCryptoChallenge: v.String("star-crypto-challenge") == "on", StarStrictMultiaddr: v.String("star-strict-multiaddr") == "on",
+		StarAnnounceDelta: v.String("star-announce") == "delta",
+	}
+}
+
+func newEnclave(v *Values) Enclave {
+	return Enclave{EnclaveAddress: listenAt(v, optEnclaveAddress), EnclavePort: v.Int(optEnclavePort), EnclaveAlias: v.String(optEnclaveAlias)}
+}
+
+// listenAt gives an address to listen on; blank: off.
+func listenAt(v *Values, name string) string {
+	if address := v.String(name); address != off {
+		return address
+	}
+	return ""
 }
 
 // resolveShare gives the bytes of a percent-or-size value.

@@ -56,7 +56,8 @@ type Option struct {
 	Min, Max int64
 	// Zero says what 0 means where it is allowed beside Min to Max.
 	Zero     string
-	Allowed  []string // choices of an enum; words a listen address may be
+	Blank    string   // what no value means, for a number that may be without
+	Allowed  []string // choices of an enum; words an address may be
 	Syntax   string   // what a text, or each text of a list, looks like
 	Loopback bool     // a listen address must be on this machine
 
@@ -64,14 +65,22 @@ type Option struct {
 	Reloadable bool // a running node can take a new value over
 	Unsafe     bool // weakens protection: no shorthand, reported while set
 	Essential  bool // part of "config init --minimal"
+	Owner      bool // in the Setup space, only root and the Daemon's own user may change it
+	Runtime    bool // a user interface can change it while the Node runs
+	Inert      bool // stored and shown for existing user interfaces, never used
 
 	Help string // one line
 	Long string // for explain: when to change it, what happens at the limit
 
 	also        []string                    // other words people try, for suggestions
 	example     string                      // a value for config init where the default is blank
-	check       func(string) (cause string) // syntax of one text; blank: fine
+	check       func(string) (cause string) // syntax of one text; blank: fine. It never repeats a secret
+	veil        func(string) string         // hides what is secret in a value that is not
 	outsideFile bool                        // cannot stand in the file
+
+	outsideSetup bool // no parameter of the Setup space
+	noFlag       bool // though it is no secret
+	flagOnly     bool // taken from the command line only
 }
 
 // Env gives the environment variable of the option: PARLEY_<NAME>.
@@ -79,10 +88,10 @@ func (o *Option) Env() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(o.Name, "-", "_"))
 }
 
-// Flag gives the flag with its dashes, or "" for a secret: other users of the
-// machine can read the command line.
+// Flag gives the flag with its dashes, or "": a secret has none, because other
+// users of the machine can read the command line.
 func (o *Option) Flag() string {
-	if o.Secret {
+	if o.Secret || o.noFlag {
 		return ""
 	}
 	return "--" + o.Name
@@ -90,10 +99,16 @@ func (o *Option) Flag() string {
 
 // Effect says when a changed value is used.
 func (o *Option) Effect() string {
-	if o.Reloadable {
+	switch {
+	case o.Inert:
+		return "never"
+	case o.Reloadable:
 		return "on reload, without a restart"
+	case o.Runtime:
+		return "at the next start, or at once by set-configuration"
+	default:
+		return "at the next start"
 	}
-	return "at the next start"
 }
 
 // AllowedText gives the values that the option takes, for people.
@@ -136,6 +151,9 @@ func (o *Option) AllowedText() string {
 	}
 	if o.Zero != "" {
 		text += ", or 0: " + o.Zero
+	}
+	if o.Blank != "" {
+		text += ", or blank: " + o.Blank
 	}
 	return text
 }

@@ -19,8 +19,17 @@ const (
 	maxPercent = 90 // the rest is for the node itself and for the system
 )
 
+// maxText bounds a value as text, bytes: a thousand user interfaces are shown
+// all of them.
+const maxText = 16 << 10
+
+// noNumber is the value of a number that was left blank.
+const noNumber = -1
+
 // fault says what is wrong with one value, and what to do.
 type fault struct{ value, cause, next string }
+
+var tooLong = "is longer than " + formatSize(maxText)
 
 // parseText turns what a person wrote (flag, environment, default) into the
 // value of the option's kind.
@@ -30,6 +39,9 @@ func (o *Option) parseText(text string) (any, *fault) {
 	}
 	if strings.ContainsFunc(text, unicode.IsControl) {
 		return nil, &fault{text, "contains a control character", "leave it out"}
+	}
+	if len(text) > maxText {
+		return nil, &fault{text, tooLong, "shorten it"}
 	}
 	switch o.Kind {
 	case KindBool:
@@ -58,9 +70,10 @@ func (o *Option) parseText(text string) (any, *fault) {
 	}
 }
 
-// parseString checks text and path values; blank means not set.
+// parseString checks text and path values; blank means not set, where there is
+// no default.
 func (o *Option) parseString(text string) (any, *fault) {
-	if text != "" && o.check != nil {
+	if (text != "" || o.Default != "") && o.check != nil {
 		if cause := o.check(text); cause != "" {
 			return nil, &fault{text, cause, "allowed are " + o.AllowedText()}
 		}
@@ -79,6 +92,9 @@ func (o *Option) parseBool(text string) (any, *fault) {
 }
 
 func (o *Option) parseInt(text string) (any, *fault) {
+	if text == "" && o.Blank != "" {
+		return noNumber, nil
+	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		return nil, &fault{text, "is not a whole number", "allowed are " + o.AllowedText()}
@@ -141,11 +157,14 @@ func (o *Option) inRange(text string, n int64) *fault {
 }
 
 func (o *Option) parseAddress(text string) (any, *fault) {
-	if text == "localhost" {
+	if text == "localhost" || (o.Kind == KindAddress && slices.Contains(o.Allowed, text)) {
 		return text, nil
 	}
 	if _, err := netip.ParseAddr(text); err != nil {
 		next := "write an IP address, as 127.0.0.1, 0.0.0.0 or ::1, or localhost"
+		if o.Kind == KindAddress && len(o.Allowed) > 0 {
+			next += ", or " + strings.Join(o.Allowed, ", ")
+		}
 		if _, _, err := net.SplitHostPort(text); err == nil {
 			next += "; the port is an option of its own"
 		}
@@ -177,6 +196,9 @@ func (o *Option) parseListen(text string) (any, *fault) {
 
 // parseList checks each text of a list; items keep their order.
 func (o *Option) parseList(items []string) (any, *fault) {
+	if text := strings.Join(items, ","); len(text) > maxText {
+		return nil, &fault{text, tooLong, "shorten it"}
+	}
 	for _, item := range items {
 		if item == "" || strings.ContainsFunc(item, unicode.IsControl) || !utf8.ValidString(item) {
 			return nil, &fault{item, "is blank or contains a control character", "leave it out of the list"}
@@ -254,7 +276,7 @@ func tomlType(raw any) string {
 // sample gives a value that the option takes, for examples.
 func (o *Option) sample() string {
 	switch {
-	case o.Secret:
+	case o.Secret, o.Inert:
 		return "..."
 	case o.Default != "":
 		return o.Default
@@ -275,6 +297,11 @@ func (o *Option) format(value any) string {
 		return formatDuration(v)
 	case int64:
 		return formatSize(v)
+	case int:
+		if v == noNumber {
+			return ""
+		}
+		return strconv.Itoa(v)
 	default:
 		return fmt.Sprint(v)
 	}

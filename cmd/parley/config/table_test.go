@@ -66,25 +66,48 @@ func samples(t *testing.T) map[string]string {
 		"max-clients": "9", "max-channels": "10", "max-channels-per-client": "11", "handshake-timeout": "12s", "half-open-per-address": "13",
 		"half-open-total": "999", "connect-rate-per-address": "15", "connect-burst": "16", "password-workers": "17", "password-queue": "18",
 		"metrics-address": "[::1]:0",
+		"log-file":        "/var/log/parley.log", "data-directory": "/srv/parley", "real-user": "1001:1001:/home/ben", "db-password": "pass word",
+		"crash-point": "message", "ui-port": "5334", "ui-users": "ben,2000,root,ben", "ui-access": "look", "ui-origins": "null,http://localhost:3000",
+		"ui-max-frame": "2MiB", "max-uis": "19", "conversation-idle": "20s",
+		"chain": "test-1", "neighborhood-mode": "zero-hop", "neighbors": "parley://a@b.example:1?name=b&tls=1,parley://c@[::1]:65535",
+		"max-peer-links": "0", "ip": "203.0.113.7", "public-url": "wss://relay.example/", "relay-token": "tok-en", "master": "on",
+		"star-address": "off", "star-port": "9091", "star-crypto-challenge": "off", "star-strict-multiaddr": "off", "star-announce": "delta",
+		"enclave-address": "0.0.0.0", "enclave-port": "7777", "enclave-alias": "Anna B.",
 	}
+}
+
+// giving adds values to opts: flags, and the environment for what has no flag.
+func giving(t *testing.T, opts LoadOptions, values map[string]string) LoadOptions {
+	t.Helper()
+	var args, environ []string
+	for name, value := range values {
+		if o := parley.byName[name]; o.Flag() == "" {
+			environ = append(environ, o.Env()+"="+value)
+		} else {
+			args = append(args, o.Flag()+"="+value)
+		}
+	}
+	opts.Flags = parsed(t, parley, args...)
+	opts.Environ = func() []string { return environ }
+	return opts
 }
 
 func TestEveryOptionReachesTheNode(t *testing.T) {
 	samples := samples(t)
 	before := mustLoad(t, machine()).Node()
 	for _, o := range Table() {
+		if o.Inert || o.Name == optRealUser { // real-user is for the Daemon that starts the node
+			continue
+		}
 		sample, ok := samples[o.Name]
 		if !ok {
 			t.Errorf("option %q: give this test a sample that is not the default", o.Name)
 			continue
 		}
-		args := []string{"--" + o.Name, sample}
 		if strings.HasPrefix(o.Name, "relay-tls") { // each needs the other: compared with the other pair's
 			continue
 		}
-		opts := machine()
-		opts.Flags = parsed(t, parley, args...)
-		if cmp.Equal(before, mustLoad(t, opts).Node()) {
+		if cmp.Equal(before, mustLoad(t, giving(t, machine(), map[string]string{o.Name: sample})).Node()) {
 			t.Errorf("option %q: %q does not change the node", o.Name, sample)
 		}
 	}
@@ -92,13 +115,7 @@ func TestEveryOptionReachesTheNode(t *testing.T) {
 
 func TestNode(t *testing.T) {
 	samples := samples(t)
-	var args []string
-	for name, value := range samples {
-		args = append(args, "--"+name, value)
-	}
-	opts := machine()
-	opts.Flags = parsed(t, parley, args...)
-	got := mustLoad(t, opts).Node()
+	got := mustLoad(t, giving(t, machine(), samples)).Node()
 	want := Node{
 		ConfigFile: samples["config-file"], Name: "n1", LogLevel: "trace", LogFormat: "json", DrainTimeout: 3e9,
 		RelayAddress: "::1", ClandestinePort: 0, RelayTLSCertificate: samples["relay-tls-certificate"], RelayTLSKey: samples["relay-tls-key"],
@@ -106,12 +123,23 @@ func TestNode(t *testing.T) {
 		MaxFrame: 64 << 10, OutboundLimit: 2 << 20, OutboundCeiling: 1 << 30, WriteTimeout: 4e9, PingInterval: 6e9, DeadAfter: 7 * 60e9,
 		MessageRatePerClient: 8, MaxClients: 9, MaxChannels: 10, MaxChannelsPerClient: 11, HandshakeTimeout: 12e9, HalfOpenPerAddress: 13,
 		HalfOpenTotal: 999, ConnectRatePerAddress: 15, ConnectBurst: 16, PasswordWorkers: 17, PasswordQueue: 18, MetricsAddress: "[::1]:0",
+		UI: UI{
+			UIUsers: []uint32{0, 1001, 2000}, UIOrigins: []string{"null", "http://localhost:3000"}, UIAccessLook: true,
+			UIMaxFrame: 2 << 20, MaxUIs: 19, ConversationIdle: 20e9,
+		},
+		UIPort: 5334, DataDirectory: "/srv/parley", DBPassword: "pass word", LogFile: "/var/log/parley.log", CrashPoint: true,
+		Mesh: Mesh{
+			Chain: "test-1", NeighborhoodMode: "zero-hop", Neighbors: []string{"parley://a@b.example:1?name=b&tls=1", "parley://c@[::1]:65535"},
+			MaxPeerLinks: 0, IP: "203.0.113.7", PublicURL: "wss://relay.example/", RelayToken: "tok-en", Master: true,
+		},
+		Star:    Star{StarPort: 9091, StarAnnounceDelta: true},
+		Enclave: Enclave{EnclaveAddress: "0.0.0.0", EnclavePort: 7777, EnclaveAlias: "Anna B."},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("node -want +got\n%s", diff)
 	}
-	if got.RelayListen() != "[::1]:0" || !got.RelayOnLoopback() || got.Level() != LevelTrace {
-		t.Errorf("listen %q, loopback %v, level %v", got.RelayListen(), got.RelayOnLoopback(), got.Level())
+	if got.RelayListen() != "[::1]:0" || !got.RelayOnLoopback() || got.Level() != LevelTrace || !got.HasUI() || got.Directory() != "/srv/parley/node" {
+		t.Errorf("listen %q, loopback %v, level %v, UI %v, in %q", got.RelayListen(), got.RelayOnLoopback(), got.Level(), got.HasUI(), got.Directory())
 	}
 }
 
@@ -119,7 +147,7 @@ func TestComputedDefaults(t *testing.T) {
 	opts := machine("PARLEY_METRICS_ADDRESS=off")
 	opts.Cores = 8
 	node := mustLoad(t, opts).Node()
-	if node.Name != "b-ro-pc.local" || node.PasswordWorkers != 4 || node.OutboundCeiling != testMemory/100*25 || node.MetricsAddress != "" {
+	if node.Name != "b-ro-pc.local" || node.EnclaveAlias != node.Name || node.HasUI() || node.DataDirectory != "/home/anna/.local/share/parley" || node.PasswordWorkers != 4 || node.OutboundCeiling != testMemory/100*25 || node.MetricsAddress != "" {
 		t.Errorf("got %+v", node)
 	}
 	opts.Cores = 1

@@ -17,6 +17,7 @@ const (
 	SourceEnvironment Source = "environment"
 	SourceFlag        Source = "flag"
 	SourceArgument    Source = "argument"
+	SourceSetup       Source = "setup" // the Setup space of a Daemon
 )
 
 // Origin tells where a value comes from.
@@ -65,6 +66,7 @@ type Values struct {
 	origins  map[string]Origin
 	warnings []string
 	node     Node
+	daemon   Daemon
 }
 
 // Bool gives a KindBool option.
@@ -104,12 +106,19 @@ func (v *Values) Text(name string) string {
 	return o.masked(o.format(v.koanf.Get(name)))
 }
 
-// masked gives text, or the mask when the option is secret and text is not blank.
+// masked gives text without what is secret in it: the mask for all of a secret
+// that is not blank.
 func (o *Option) masked(text string) string {
-	if o.Secret && text != "" {
+	switch {
+	case text == "":
+		return ""
+	case o.Secret:
 		return secretMask
+	case o.veil != nil:
+		return o.veil(text)
+	default:
+		return text
 	}
-	return text
 }
 
 // Origin tells where the value of an option comes from.
@@ -133,3 +142,6 @@ func (v *Values) Unsafe() []string {
 
 // Node gives the options of a node, computed ones filled in.
 func (v *Values) Node() Node { return v.node }
+
+// Daemon gives the options of a Daemon, after LoadDaemon.
+func (v *Values) Daemon() Daemon { return v.daemon }

@@ -1,0 +1,124 @@
+package config
+
+// What options say whose gateway is still to come.
+const (
+	noMesh    = " This version has no mesh yet: the value is checked and kept, and has no effect."
+	noStar    = " This version has no rendezvous yet: the value is checked and kept, and has no effect."
+	noEnclave = " This version has no Enclave yet: the value is checked and kept, and has no effect."
+)
+
+// Choices of neighborhood-mode. Source: the neighborhood modes of MASQNode-UIv2.
+const (
+	modeStandard  = "standard"
+	modeOriginate = "originate-only"
+	modeConsume   = "consume-only"
+	modeZeroHop   = "zero-hop"
+)
+
+var onOff = []string{"on", off}
+
+func meshOptions() []Option {
+	return []Option{
+		{
+			Name: optChain, Section: "Mesh", Kind: KindString, Default: "dev", check: checkChain, Syntax: "1 to 32 of a-z 0-9 -", also: []string{"mesh", "network"},
+			Help: "name of the mesh to join",
+			Long: "Nodes of another chain are refused." + noMesh,
+		},
+		{
+			Name: optNeighborhoodMode, Section: "Mesh", Kind: KindEnum, Default: modeStandard, also: []string{"mode"},
+			Allowed: []string{modeStandard, modeOriginate, modeConsume, modeZeroHop},
+			Help:    "part that this node takes in its mesh",
+			Long: "standard: connects to other nodes, is connected to, and passes on for them. originate-only: connects and passes on, but" +
+				" nobody connects to it. consume-only: connects, and passes nothing on for others. zero-hop: no mesh. originate-only" +
+				" and consume-only need neighbors." + noMesh,
+		},
+		{
+			Name: optNeighbors, Section: "Mesh", Kind: KindList, check: checkNeighbor, veil: veilNeighbors,
+			Syntax:   "parley://<token>@<host>:<port>[?name=<node-name>][&tls=1]",
+			Computed: "none", example: "parley://s3cr3t-token@node2.example:8912?name=node2&tls=1", also: []string{"peers", "descriptors"},
+			Help: "nodes to connect to",
+			Long: "Each as its descriptor. The token in it lets in whoever has it: on a command line all" +
+				" users of the machine can read it, so prefer a file. parley config shows asterisks instead of tokens." + noMesh,
+		},
+		{
+			Name: optMaxPeerLinks, Section: "Mesh", Kind: KindInt, Default: "8", Max: 256, Unit: "links", Runtime: true, also: []string{"max-peers"},
+			Help: "links to and from other nodes",
+			Long: "A node that has so many turns another one away. 0 is none." + noMesh,
+		},
+		{
+			Name: "ip", Section: "Mesh", Kind: KindString, check: checkPublicIP, Syntax: "an IP address", Computed: "not known", example: "203.0.113.7", also: []string{"public-ip"},
+			Help: "public IP address of this node",
+			Long: "What this node's descriptor says, when others reach it at another address than the one it listens on." + noMesh,
+		},
+		{
+			Name: "public-url", Section: "Mesh", Kind: KindString, check: checkPublicURL, Syntax: "ws://host[:port][/path] or wss://host[:port][/path]",
+			Computed: "made of the address and port that the relay listens on", example: "wss://relay.example/",
+			Help: "what other nodes are told as this node's address",
+			Long: "For a node behind a proxy, or with a name of its own." + noMesh,
+		},
+		{
+			Name: "relay-token", Section: "Mesh", Kind: KindString, Secret: true, check: checkToken, Syntax: "1 to 256 of A-Z a-z 0-9 . _ ~ -",
+			Computed: "a random one, made once and kept",
+			Help:     "token that other nodes present",
+			Long:     "Whoever has it can join the mesh through this node." + noMesh,
+		},
+		{
+			Name: "master", Section: "Mesh", Kind: KindEnum, Default: off, Allowed: onOff,
+			Help: "whether this node watches over the mesh",
+			Long: "A master asks all nodes how they are, keeps the histories, and mends reservations that do not agree. It passes no" +
+				" messages on by that." + noMesh,
+		},
+	}
+}
+
+func starOptions() []Option {
+	return []Option{
+		{
+			Name: optStarAddress, Section: "Rendezvous", Kind: KindAddress, Default: "127.0.0.1", Allowed: []string{off},
+			Help: "address that browsers meet at",
+			Long: "The IP address of the network interface to listen on for libp2p WebSocketStar; off: no rendezvous." + noStar,
+		},
+		{
+			Name: optStarPort, Section: "Rendezvous", Kind: KindInt, Default: "9090", Min: 1025, Max: 65535, Zero: "any free port", Unit: "TCP port",
+			Help: "port that browsers meet at",
+			Long: "The TCP port of the rendezvous. With 0 the system picks a free one." + noStar,
+		},
+		{
+			Name: "star-crypto-challenge", Section: "Rendezvous", Kind: KindEnum, Default: "on", Allowed: onOff,
+			Help: "whether browsers must prove who they are",
+			Long: "With on, a browser signs a number to show that its address is its own. With off, any address can be taken by anybody." + noStar,
+		},
+		{
+			Name: "star-strict-multiaddr", Section: "Rendezvous", Kind: KindEnum, Default: "on", Allowed: onOff,
+			Help: "whether addresses of browsers must be well formed",
+			Long: "With off, odd addresses may join; those that would harm other browsers are still not announced to them." + noStar,
+		},
+		{
+			Name: "star-announce", Section: "Rendezvous", Kind: KindEnum, Default: "seed", Allowed: []string{"seed", "delta"},
+			Help: "how browsers hear of each other",
+			Long: "seed: every address to everybody when it joins and every 10 s. delta: new addresses at once, all of them once a minute," +
+				" which costs less when many meet." + noStar,
+		},
+	}
+}
+
+func enclaveOptions() []Option {
+	return []Option{
+		{
+			Name: optEnclaveAddress, Section: "Enclave", Kind: KindAddress, Default: "127.0.0.1", Allowed: []string{off},
+			Help: "address that friends connect to",
+			Long: "The IP address of the network interface to listen on for person-to-person messages; off: none." + noEnclave,
+		},
+		{
+			Name: optEnclavePort, Section: "Enclave", Kind: KindInt, Default: "7776", Min: 1025, Max: 65535, Zero: "any free port", Unit: "TCP port",
+			Help: "port that friends connect to",
+			Long: "The TCP port for person-to-person messages. With 0 the system picks a free one." + noEnclave,
+		},
+		{
+			Name: optEnclaveAlias, Section: "Enclave", Kind: KindString, Runtime: true, check: checkAlias, Syntax: "text of at most 128 bytes",
+			Computed: "node-name", example: "Anna", also: []string{"alias"},
+			Help: "name that friends see",
+			Long: "What this node calls itself; friends may call it something else." + noEnclave,
+		},
+	}
+}
