@@ -2,6 +2,7 @@ package ui
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -199,20 +200,29 @@ func (b *broadcasts) onAsk(ctx actor.Context, m *uipb.Ask) {
 	ctx.Respond(&uipb.Done{})
 }
 
-// maxOpcodes is how many broadcasts a user interface may name: far more than
-// there are.
-const maxOpcodes = 256
+// maxOpcodes is how many broadcasts a user interface may name, and maxOpcode how
+// many bytes such a name has: far more than there are. Names beyond that are
+// ignored, as all are that no broadcast has.
+const (
+	maxOpcodes = 256
+	maxOpcode  = 64
+)
 
-func (l *listener) subscribe(s *uipb.SubscribeRequest) {
-	if l.opcodes == nil {
-		l.opcodes = map[string]bool{}
+// name adds opcodes to a set.
+func name(set map[string]bool, opcodes []string) map[string]bool {
+	if set == nil {
+		set = map[string]bool{}
 	}
-	l.chosen, l.muted = true, nil
-	for _, o := range s.GetOpcodes() {
-		if len(l.opcodes) < maxOpcodes {
-			l.opcodes[o] = true
+	for _, o := range opcodes {
+		if len(set) < maxOpcodes && len(o) <= maxOpcode {
+			set[strings.Clone(o)] = true // it may be a part of something long
 		}
 	}
+	return set
+}
+
+func (l *listener) subscribe(s *uipb.SubscribeRequest) {
+	l.chosen, l.opcodes, l.muted = true, name(l.opcodes, s.GetOpcodes()), nil
 	if level := levels[s.GetMinLogLevel()]; level != uipb.LogLevel_LOG_LEVEL_UNSPECIFIED {
 		l.level = level
 	}
@@ -225,17 +235,12 @@ func (l *listener) unsubscribe(s *uipb.SubscribeRequest) {
 		*l = listener{member: l.member}
 		return
 	}
+	if !l.chosen {
+		l.muted = name(l.muted, s.GetOpcodes())
+		return
+	}
 	for _, o := range s.GetOpcodes() {
 		delete(l.opcodes, o)
-		if l.chosen {
-			continue
-		}
-		if l.muted == nil {
-			l.muted = map[string]bool{}
-		}
-		if len(l.muted) < maxOpcodes {
-			l.muted[o] = true
-		}
 	}
 }
 

@@ -3,6 +3,7 @@ package ui
 import (
 	"container/list"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -17,8 +18,8 @@ import (
 // conversation, and answers what belongs to none.
 //
 //	parent    clients
-//	receives  uipb.Request, uipb.Unreadable, uipb.Redirect, uipb.Undelivered, uipb.Fault, linkpb.Malformed, linkpb.Closed, answered, idleOver
-//	sends     uipb.Request to its conversations; uipb.Ask of isolated messages to who answers them; uipb.Response, linkpb.Accepted, linkpb.Close, linkpb.Settled to its link; joined, left to broadcasts
+//	receives  uipb.Request, uipb.Unreadable, uipb.Redirect, uipb.Undelivered, uipb.Fault, linkpb.Malformed, linkpb.Closed, answered, lost, idleOver
+//	sends     uipb.Request to its conversations; uipb.Ask of isolated messages to who answers them; uipb.Response, linkpb.Accepted, linkpb.Close, linkpb.Settled to its link; messages.Multicast to the link's shard; joined, left to broadcasts
 //	stops     when the link is gone
 type client struct {
 	desk       *Desk // fixed at spawn, as all of this block
@@ -27,7 +28,7 @@ type client struct {
 	shard      *actor.PID // of the link
 	asker      *uipb.Asker
 
-	talks map[uint64]*talk // owned, as all that follows; by context id
+	talks map[uint64]*talk // owned, as all that follows; by context id; nil: stopping
 	idle  list.List        // of *talk without a request, the longest silent first
 	sweep *tree.Timer      // nil: nobody is idle
 	mold  *tree.Mold
@@ -52,6 +53,13 @@ type answered struct {
 // IgnoreDeadLetterLogging marks messages that may find the client stopped.
 func (*answered) IgnoreDeadLetterLogging() {}
 
+// lost says that a conversation has ended. It comes to the client from itself:
+// word of an actor's end overtakes what that actor has said before.
+type lost struct{ pid *actor.PID }
+
+// IgnoreDeadLetterLogging marks messages that may find the client stopped.
+func (*lost) IgnoreDeadLetterLogging() {}
+
 // idleOver says that the longest silent conversation may be idle for too long.
 type idleOver struct{}
 
@@ -71,11 +79,13 @@ func (c *client) Receive(ctx actor.Context) {
 			c.onClosed(ctx)
 		}
 	case *actor.Terminated:
-		c.onTerminated(ctx, m)
+		ctx.Send(ctx.Self(), &lost{m.GetWho()})
 	case *uipb.Request:
 		c.onRequest(ctx, m)
 	case *answered:
 		c.onAnswered(ctx, m)
+	case *lost:
+		c.onLost(ctx, m)
 	case idleOver:
 		c.onIdleOver(ctx)
 	case *uipb.Unreadable:
@@ -102,6 +112,8 @@ func (c *client) onClosed(ctx actor.Context) {
 }
 
 func (c *client) onStopping(ctx actor.Context) {
+	c.talks = nil
+	c.idle.Init()
 	c.sweep.Stop()
 	ctx.Send(c.broadcasts, &left{c.asker.GetMember()})
 	if !c.gone {
@@ -144,11 +156,14 @@ func (c *client) onRequest(ctx actor.Context, m *uipb.Request) {
 		c.onIsolated(ctx, m)
 		return
 	}
+	if c.talks == nil {
+		return // a conversation that is spawned now would be stopped by nobody
+	}
 	t := c.talks[m.GetContext()]
 	if t == nil {
 		if len(c.talks) >= c.desk.Talks && !c.makeRoom(ctx) {
 			fault := Fault(CodeTooMany, "Too many conversations are waiting for answers; wait for one of them, or use another connection")
-			ctx.Send(c.link, respond(m, fault))
+			answer(ctx, c.shard, c.asker, respond(m, fault))
 			return
 		}
 		t = &talk{context: m.GetContext()}
@@ -238,11 +253,11 @@ func (c *client) onIdleOver(ctx actor.Context) {
 	}
 }
 
-// onTerminated finds a conversation that failed: its request gets an error, and
-// those behind it another conversation.
-func (c *client) onTerminated(ctx actor.Context, m *actor.Terminated) {
+// onLost finds a conversation that failed: its request gets an error, and those
+// behind it another conversation.
+func (c *client) onLost(ctx actor.Context, m *lost) {
 	for _, t := range c.talks {
-		if t.pid == nil || !t.pid.Equal(m.GetWho()) {
+		if t.pid == nil || !t.pid.Equal(m.pid) {
 			continue
 		}
 		t.pid = nil
@@ -251,7 +266,7 @@ func (c *client) onTerminated(ctx actor.Context, m *actor.Terminated) {
 			delete(c.talks, t.context)
 			return
 		}
-		ctx.Send(c.link, respond(t.waiting[0], Fault(CodeUnknown, "The request failed inside of this process; its log says why")))
+		answer(ctx, c.shard, c.asker, respond(t.waiting[0], Fault(CodeUnknown, textFailed)))
 		c.advance(ctx, t)
 		return
 	}
@@ -268,13 +283,24 @@ func (c *client) onIsolated(ctx actor.Context, m *uipb.Request) {
 	case !known:
 		c.say(ctx, &uipb.Undelivered{Opcode: m.GetOpcode()}, 0)
 	case !r.Isolated:
-		c.say(ctx, &uipb.UnmarshalError{Message: "Required field was missing: contextId", BadData: string(m.GetPayload())}, 0)
+		c.say(ctx, &uipb.UnmarshalError{Message: "Required field was missing: contextId", BadData: excerpt(m.GetPayload())}, 0)
+	case m.GetFlaw() != "":
+		c.say(ctx, &uipb.UnmarshalError{Message: m.GetFlaw(), BadData: excerpt(m.GetPayload())}, 0)
 	case r.Changes && !c.asker.GetChanges():
 		tree.Log(ctx.ActorSystem()).Warn("ignored a message of a user who may only look",
 			slog.String("opcode", m.GetOpcode()), slog.Uint64("uid", uint64(c.asker.GetUid())))
 	default:
 		ctx.Send(r.To, ask)
 	}
+}
+
+// maxBadData is how many bytes of what was not understood a user interface gets
+// back: it sent them itself.
+const maxBadData = 4 << 10
+
+// excerpt is the beginning of a payload, cut between two characters.
+func excerpt(payload []byte) string {
+	return strings.ToValidUTF8(string(payload[:min(len(payload), maxBadData)]), "")
 }
 
 func (c *client) onUnknown(ctx actor.Context, ask *uipb.Ask) {

@@ -19,7 +19,7 @@ type clients struct {
 	fanout     Fanout
 	broadcasts *actor.PID
 
-	mold *tree.Mold // set by Started
+	mold *tree.Mold // set by Started; nil: stopping
 }
 
 // Fanout is the shards of the gateway, in its order. A member belongs to the
@@ -40,12 +40,17 @@ func (c *clients) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		c.mold = tree.NewMold(ctx.ActorSystem(), tree.Spec{})
+	case *actor.Stopping:
+		c.mold = nil
 	case *linkpb.Opened:
 		c.onOpened(ctx, m)
 	}
 }
 
 func (c *clients) onOpened(ctx actor.Context, m *linkpb.Opened) {
+	if c.mold == nil {
+		return // a client that is spawned now would be stopped by nobody
+	}
 	p := m.GetPeer()
 	c.mold.Spawn(ctx, &client{
 		desk: c.desk, broadcasts: c.broadcasts, link: ctx.Sender(), shard: c.fanout.shardOf(m.GetMember()),

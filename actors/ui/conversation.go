@@ -19,8 +19,8 @@ import (
 //
 //	parent    client
 //	receives  uipb.Request, faultpb.Failed, timeUp; any body of a response
-//	sends     uipb.Ask to who answers, and uipb.Answered where it is wanted; messages.Multicast to the link's shard, or uipb.Response to the link; answered to client
-//	stops     when it was idle for too long, when an answer did not come in time, with its client
+//	sends     uipb.Ask to who answers, and uipb.Answered where its route says so; messages.Multicast to the link's shard, or uipb.Response to the link; answered to client
+//	stops     when it was idle for too long, when an answer did not come in time, when who answers failed, with its client
 type conversation struct {
 	desk    *Desk // fixed at spawn, as all of this block
 	client  *actor.PID
@@ -45,13 +45,13 @@ func (c *conversation) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		c.late.Stop()
 	case *actor.DeadLetterResponse: // who answers is gone
-		c.onFailed(ctx, m.Target.GetId())
+		c.onFailed(ctx, m.Target.GetId(), false)
 	case actor.SystemMessage, actor.AutoReceiveMessage:
 		// Several of these are protobuf messages too; keep them off the wire.
 	case *uipb.Request:
 		c.onRequest(ctx, m)
 	case *faultpb.Failed:
-		c.onFailed(ctx, m.GetActor())
+		c.onFailed(ctx, m.GetActor(), true)
 	case *timeUp:
 		c.onTimeUp(ctx, m)
 	case proto.Message:
@@ -100,12 +100,18 @@ func NotPermitted(a *uipb.Asker) *uipb.Fault {
 	return Fault(CodeNotPermitted, fmt.Sprintf("User %d may look but not change anything here; the owner can allow it by adding the user to ui-users", a.GetUid()))
 }
 
-func (c *conversation) onFailed(ctx actor.Context, who string) {
+// textFailed is for people whose request met a bug of ours.
+const textFailed = "The request failed inside of this process; its log says why"
+
+// onFailed answers for who cannot. panicked: it may have failed behind its answer
+// to the request before, and then that to this one is still to come. So the
+// conversation ends, as it does when time is up.
+func (c *conversation) onFailed(ctx actor.Context, who string, panicked bool) {
 	if c.request == nil {
 		return
 	}
 	tree.Log(ctx.ActorSystem()).Error("a request was not answered", slog.String("opcode", c.request.GetOpcode()), slog.String("actor", who))
-	c.onAnswer(ctx, Fault(CodeUnknown, "The request failed inside of this process; its log says why"))
+	c.finish(ctx, respond(c.request, Fault(CodeUnknown, textFailed)), panicked)
 }
 
 // onAnswer passes an answer on. It takes the way of broadcasts, so that both
@@ -115,21 +121,41 @@ func (c *conversation) onAnswer(ctx actor.Context, body proto.Message) {
 	if c.request == nil {
 		return
 	}
-	r := c.response(ctx, body)
-	c.late.Stop()
-	c.late = nil
-	if c.route.Confirm {
+	r, route := c.response(ctx, body), c.route
+	if c.late == nil { // nobody was asked
+		c.finish(ctx, r, false)
+		return
+	}
+	if route.Confirm {
 		ctx.Send(c.link, r)
-	} else {
-		out := &messages.Multicast{Origin: c.asker.GetMember(), Answer: r, Charge: r.GetCharge()}
-		r.Charge = 0
-		ctx.Send(c.shard, out)
+		r = nil
 	}
-	if (c.route.Confirm || c.route.Fence) && ctx.Sender() != nil {
-		ctx.Send(ctx.Sender(), &uipb.Answered{})
+	c.finish(ctx, r, false)
+	if route.Confirm || route.Fence {
+		ctx.Send(route.To, &uipb.Answered{})
 	}
-	c.request, c.route = nil, Route{}
-	ctx.Send(c.client, &answered{context: c.context})
+}
+
+// finish is the end of a request, and if over of the conversation. r is nil if
+// it was sent already.
+func (c *conversation) finish(ctx actor.Context, r *uipb.Response, over bool) {
+	if r != nil {
+		answer(ctx, c.shard, c.asker, r)
+	}
+	c.late.Stop()
+	c.request, c.route, c.late = nil, Route{}, nil
+	ctx.Send(c.client, &answered{context: c.context, over: over})
+	if over {
+		ctx.Stop(ctx.Self())
+	}
+}
+
+// answer sends r to its asker, behind all that the link's shard has for it, and
+// gives back the credit of the request.
+func answer(ctx actor.Context, shard *actor.PID, to *uipb.Asker, r *uipb.Response) {
+	out := &messages.Multicast{Origin: to.GetMember(), Answer: r, Charge: r.GetCharge()}
+	r.Charge = 0
+	ctx.Send(shard, out)
 }
 
 // response is the frame of an answer; those that lead elsewhere are isolated.
@@ -144,7 +170,7 @@ func (c *conversation) response(ctx actor.Context, body proto.Message) *uipb.Res
 	if !ok {
 		tree.Log(ctx.ActorSystem()).Error("no answer to a user interface", slog.String("opcode", c.request.GetOpcode()),
 			slog.String("message", string(body.ProtoReflect().Descriptor().FullName())))
-		r = uipb.Broadcast(c.request.GetOpcode(), Fault(CodeUnknown, "The request failed inside of this process; its log says why"))
+		r = uipb.Broadcast(c.request.GetOpcode(), Fault(CodeUnknown, textFailed))
 	}
 	r.Context, r.Charge = c.request.Context, c.request.GetCharge()
 	return r
@@ -157,11 +183,5 @@ func (c *conversation) onTimeUp(ctx actor.Context, m *timeUp) {
 		return
 	}
 	text := fmt.Sprintf("No answer to %s within %v", c.request.GetOpcode(), c.timeout())
-	ctx.Send(c.shard, &messages.Multicast{
-		Origin: c.asker.GetMember(), Charge: c.request.GetCharge(),
-		Answer: respond(&uipb.Request{Context: c.request.Context, Opcode: c.request.GetOpcode()}, Fault(CodeTimeout, text)),
-	})
-	ctx.Send(c.client, &answered{context: c.context, over: true})
-	c.request = nil
-	ctx.Stop(ctx.Self())
+	c.finish(ctx, respond(c.request, Fault(CodeTimeout, text)), true)
 }

@@ -1,0 +1,21 @@
+package store
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// roles are what this test program does when another one starts it.
+var roles = map[string]func(){}
+
+const roleEnv = "STORE_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	if role := roles[os.Getenv(roleEnv)]; role != nil {
+		role()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
