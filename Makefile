@@ -2,7 +2,7 @@
 SHELL       := /bin/bash -o pipefail
 export PATH := $(CURDIR)/.ci/bin:$(PATH)
 
-# What can be said on the command line: make run ARGS='--clandestine-port 0', make race PKG=./gateways/link/ COUNT=50, make fuzz FUZZTIME=8h
+# What can be said on the command line: make run ARGS='--ui-port 0', make race PKG=./gateways/link/ COUNT=50, make fuzz FUZZTIME=8h
 ARGS     ?=
 PKG      ?= ./...
 COUNT    ?= 10
@@ -17,8 +17,8 @@ help: ## this list
 
 # --- the two that the README begins with
 
-run: build ## builds bin/parley and starts a relay node on loopback (ARGS='…' for its options)
-	@exec bin/parley node $(ARGS)
+run: build ## builds bin/parley and starts a Daemon and its Node on loopback (ARGS='…' for their options)
+	@exec bin/parley up $(ARGS)
 
 test: ## all tests, with the race detector, foreign clients included
 	@.ci/setup race && .ci/setup tool gotestsum && .ci/setup clients
@@ -106,9 +106,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 	@.ci/setup go
 	@.ci/fuzz $(FUZZTIME) $(PKG)
 
-fuzz-smoke: ## every fuzz target for 20 s
+fuzz-smoke: ## every fuzz target for 10 s
 	@.ci/setup go
-	@.ci/fuzz 20s $(PKG)
+	@.ci/fuzz 10s $(PKG)
 
 bench: ## Go benchmarks; the relay as a whole is measured by `bin/parley bench`
 	@.ci/setup go

@@ -12,6 +12,7 @@ import (
 	"parley/actors/tree"
 	"parley/messages/linkpb"
 	"parley/messages/uipb"
+	"parley/messages/vaultpb"
 )
 
 // client serves one user interface: it decides whose turn it is in each
@@ -19,7 +20,7 @@ import (
 //
 //	parent    clients
 //	receives  uipb.Request, uipb.Unreadable, uipb.Redirect, uipb.Undelivered, uipb.Fault, linkpb.Malformed, linkpb.Closed, answered, lost, idleOver
-//	sends     uipb.Request to its conversations; uipb.Ask of isolated messages to who answers them; uipb.Response, linkpb.Accepted, linkpb.Close, linkpb.Settled to its link; messages.Multicast to the link's shard; joined, left to broadcasts
+//	sends     uipb.Request to its conversations; uipb.Ask of isolated messages to who answers them; uipb.Response, linkpb.Accepted, linkpb.Close, linkpb.Settled to its link; messages.Multicast to the link's shard; joined, left to broadcasts; vaultpb.Departed to who wants it
 //	stops     when the link is gone
 type client struct {
 	desk       *Desk // fixed at spawn, as all of this block
@@ -116,6 +117,9 @@ func (c *client) onStopping(ctx actor.Context) {
 	c.idle.Init()
 	c.sweep.Stop()
 	ctx.Send(c.broadcasts, &left{c.asker.GetMember()})
+	if c.desk.Departed != nil {
+		ctx.Send(c.desk.Departed, &vaultpb.Departed{Member: c.asker.GetMember()})
+	}
 	if !c.gone {
 		ctx.Send(c.link, &linkpb.Close{Code: closeInternal, Reason: "internal error"})
 	}

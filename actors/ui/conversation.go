@@ -18,7 +18,7 @@ import (
 // time: asks who answers it, and passes the answer on.
 //
 //	parent    client
-//	receives  uipb.Request, faultpb.Failed, timeUp; any body of a response
+//	receives  uipb.Request, uipb.Redirect, uipb.Undelivered, faultpb.Failed, timeUp; any other body of a response
 //	sends     uipb.Ask to who answers, and uipb.Answered where its route says so; messages.Multicast to the link's shard, or uipb.Response to the link; answered to client
 //	stops     when it was idle for too long, when an answer did not come in time, when who answers failed, with its client
 type conversation struct {

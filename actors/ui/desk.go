@@ -30,6 +30,9 @@ type Desk struct {
 	// uipb.Undelivered or a Fault; nil: a Fault that names the opcode.
 	Fallback *actor.PID
 	Idle     time.Duration // 0: DefaultIdle
+	// Departed is told of each connection that is gone, by a vaultpb.Departed; nil:
+	// nobody.
+	Departed *actor.PID
 	Talks    int           // conversations of one connection; 0: DefaultTalks
 }
 

@@ -24,21 +24,26 @@ type Limits struct {
 
 // vault hashes channel passwords. A hash costs 16 ms of a core, and anybody may
 // ask for one: few run at once, on threads that yield to all others, and what
-// is too much is refused.
+// is too much is refused. Keys of database passwords have a line of their own,
+// so that who guesses at channels is in nobody's way there.
 //
 //	parent    node
-//	receives  vaultpb.HashRequest, vaultpb.Remember, hashed
-//	sends     vaultpb.HashResponse to askers
+//	receives  vaultpb.HashRequest, vaultpb.Remember, hashed, vaultpb.DeriveRequest, derived, rested
+//	sends     vaultpb.HashResponse, vaultpb.DeriveResponse to askers
 //	stops     with the node
 type vault struct {
 	limits Limits // fixed at spawn
 	hash   func(channel, password string) []byte
+	derive func(*vaultpb.DeriveRequest) []byte
 	key    []byte // of the cache; random, never leaves
 
 	running int // owned, as all that follows; hashes under way
 	queue   []job
 	known   map[digest]*list.Element // of entries in order
 	order   *list.List               // newest first
+
+	derivations []derivation // waiting, oldest first
+	deriving    bool         // one is under way, or rests
 }
 
 type digest [sha256.Size]byte
@@ -74,7 +79,7 @@ func (v *vault) spawn(ctx actor.SpawnerContext) *actor.PID {
 func newVault(l Limits) *vault {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // it never fails: the process would end
-	return &vault{limits: l, hash: politeHash, key: key, known: map[digest]*list.Element{}, order: list.New()}
+	return &vault{limits: l, hash: politeHash, derive: derive, key: key, known: map[digest]*list.Element{}, order: list.New()}
 }
 
 func (v *vault) Receive(ctx actor.Context) {
@@ -85,6 +90,12 @@ func (v *vault) Receive(ctx actor.Context) {
 		v.onHashed(ctx, m)
 	case *vaultpb.Remember:
 		v.onRemember(m)
+	case *vaultpb.DeriveRequest:
+		v.onDeriveRequest(ctx, m)
+	case *derived:
+		v.onDerived(ctx, m)
+	case rested:
+		v.onRested(ctx)
 	}
 }
 

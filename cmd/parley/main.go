@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"parley/cmd/parley/bench"
 	"parley/cmd/parley/config"
+	"parley/cmd/parley/shell"
+	"parley/cmd/parley/verbs"
 )
 
 // Exit codes of every verb.
@@ -28,7 +31,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 // run is the whole program: it returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := command(stdout)
-	root.SetArgs(args)
+	root.SetArgs(spelledAsOfOld(args))
 	root.SetIn(stdin)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(context.Background())
@@ -41,14 +44,26 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return exitCode(err)
 }
 
+// initialization is how MASQNode-UIv2 spells the verb "daemon".
+const initialization = "--initialization"
+
+// spelledAsOfOld makes "--initialization [--ui-port P]" the verb daemon.
+func spelledAsOfOld(args []string) []string {
+	at := slices.Index(args, initialization)
+	if at < 0 || !strings.HasPrefix(args[0], "-") {
+		return args
+	}
+	return slices.Concat([]string{"daemon"}, args[:at], args[at+1:])
+}
+
 // command is the tree of verbs. They print to out, which the library wants to
 // know before it makes its own.
 func command(out io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:     "parley",
-		Short:   "An actor-model message system: relay node, command-line clients, load generator",
-		Long:    "An actor-model message system: relay node, command-line clients, load generator.\n\n" + exitCodes,
-		Example: "  parley node\n  parley sub lobby\n  parley pub lobby 'hello, all'\n  parley health",
+		Short:   "An actor-model message system: a Daemon, its relay Node, user interfaces, load generator",
+		Long:    "An actor-model message system: a Daemon, its relay Node, user interfaces, load generator.\n\n" + exitCodes,
+		Example: "  parley up\n  parley status\n  parley sub lobby\n  parley pub lobby 'hello, all'",
 		Version: version(),
 
 		SilenceErrors: true, SilenceUsage: true,
@@ -58,7 +73,9 @@ func command(out io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
 	})
-	root.AddCommand(nodeCommand(), subCommand(), pubCommand(), healthCommand(), config.Command(), bench.Command(), versionCommand())
+	root.AddCommand(upCommand(), daemonCommand(), nodeCommand(), subCommand(), pubCommand(), healthCommand(), config.Command(), bench.Command(), versionCommand(), shell.Command())
+	root.AddCommand(verbs.Commands()...)
+	group(root)
 	root.SetOut(out)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -74,6 +91,28 @@ func command(out io.Writer) *cobra.Command {
 	}
 	finish(root)
 	return root
+}
+
+// groups are the verbs by what they are for; the others stand below.
+var groups = []struct {
+	id, title string
+	verbs     []string
+}{
+	{"run", "Run", []string{"up", "daemon", "node"}},
+	{"drive", "Drive a Daemon and its Node", []string{"ui", "status", "setup", "start", "shutdown", "configuration", "set-configuration",
+		"check-password", "set-password", "change-password", "descriptor", "connection-status", "peers", "channels", "stats", "logs", "crash"}},
+	{"relay", "Talk over a relay", []string{"sub", "pub", "health"}},
+}
+
+func group(root *cobra.Command) {
+	for _, g := range groups {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title + ":"})
+		for _, c := range root.Commands() {
+			if slices.Contains(g.verbs, c.Name()) {
+				c.GroupID = g.id
+			}
+		}
+	}
 }
 
 // exitCodes stands in the help of the program.

@@ -2,77 +2,136 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
+	"errors"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	actors "parley/actors/node"
 	"parley/actors/tree"
+	"parley/actors/vault"
 	"parley/cmd/parley/assemble"
+	"parley/cmd/parley/child"
 	"parley/cmd/parley/config"
+	"parley/cmd/parley/confine"
 )
 
 func nodeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "node",
-		Short: "Run a relay node in the foreground",
-		Long: `Run a relay node in the foreground: clients at /connect, health at /health.
+		Short: "Run a Node by itself, without a Daemon, in the foreground",
+		Long: `Run a Node by itself, without a Daemon, in the foreground: relay clients at /connect, health at /health, and with --ui-port user interfaces on loopback.
 
 When it listens it prints one line on stdout:
-  ready {"relay":"127.0.0.1:8912","metrics":"127.0.0.1:9464"}
-SIGTERM or Ctrl-C says goodbye to all clients and ends with 0; a second one ends at once.`,
+  ready {"ui":"127.0.0.1:5400","relay":"127.0.0.1:8912","metrics":"127.0.0.1:9464"}
+SIGTERM or Ctrl-C says goodbye to all clients and ends with 0; a second one ends at once. SIGHUP opens the log file anew.`,
 		Example: `  parley node
   parley node --clandestine-port 0 --log-format json
   parley node --config-file parley.toml`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runNode(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if under, _ := cmd.Flags().GetBool(underDaemon); under {
+				return runChild(cmd)
+			}
+			values, err := config.Load(config.LoadOptions{Flags: cmd.Flags()})
+			if err != nil {
+				return err
+			}
+			return serveNode(cmd, values, nil)
+		},
 	}
 	config.Flags(cmd.Flags())
-	if err := config.RegisterCompletions(cmd); err != nil {
+	cmd.Flags().Bool(underDaemon, false, "started by a Daemon, which opened descriptors for it")
+	if err := errors.Join(cmd.Flags().MarkHidden(underDaemon), config.RegisterCompletions(cmd)); err != nil {
 		panic(err)
 	}
 	return cmd
 }
 
-func runNode(cmd *cobra.Command) error {
-	values, err := config.Load(config.LoadOptions{Flags: cmd.Flags()})
+// underDaemon is the flag that a Daemon starts its Node with. Source:
+// gateways/process.
+const underDaemon = "under-daemon"
+
+// runChild is a Node that a Daemon started.
+func runChild(cmd *cobra.Command) error {
+	daemon, err := child.Open()
+	if err != nil {
+		return &usageError{err}
+	}
+	given, err := daemon.Settings()
 	if err != nil {
 		return err
 	}
+	if u := given.GetUser(); u != nil {
+		if err := confine.Dropped(u.GetUid(), u.GetGid()); err != nil {
+			return err
+		}
+	}
+	settings := []config.Setting{}
+	for _, v := range given.GetValues() {
+		settings = append(settings, config.Setting{Name: v.GetName(), Value: v.GetValue()})
+	}
+	values, err := config.Load(config.LoadOptions{Settings: settings})
+	if err != nil {
+		return err
+	}
+	return serveNode(cmd, values, daemon)
+}
+
+// serveNode is all of a Node's life. daemon is who started it; nil: nobody.
+func serveNode(cmd *cobra.Command, values *config.Values, daemon *child.Child) error {
 	c := values.Node()
-	log := newLogger(cmd.ErrOrStderr(), &c)
+	out, err := openLog(cmd.ErrOrStderr(), logging{c.Level(), c.LogFormat, c.LogFile})
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	tee := actors.NewTee(out.logger.Handler())
+	log := slog.New(tee)
 	for _, w := range values.Warnings() {
 		log.Warn(w)
 	}
 	for _, name := range values.Unsafe() {
 		log.Warn("an unsafe option is in effect", slog.String("option", name))
 	}
-	l, err := listen(&c, log)
+	fit(&c, log)
+	l, err := listen(&c, log, daemon)
 	if err != nil {
+		return err
+	}
+	if len(l.UI.Listeners) > 0 {
+		db, err := openStore(c.DataDirectory, c.Directory(), log)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if err := db.Close(); err != nil {
+				log.Error("the database was not closed in order", slog.Any("error", err))
+			}
+		}()
+		l.UI.DB, l.UI.Tee, l.UI.Apply = db, tee, out.apply
+		if l.UI.Password, err = password(&c); err != nil {
+			return err
+		}
+	}
+	if err := restrict(&c, l, log); err != nil {
 		return err
 	}
 	// Signals from here on are ours: whoever reads the ready line may send one.
 	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go away; the node stays
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
 	fatal := make(chan error, 1)
 	pool := tree.NewPool()
 	defer pool.Close()
-	sys := tree.New(tree.Options{Log: log, Driver: pool, Fatal: func(reason any) {
-		select {
-		case fatal <- fmt.Errorf("node: a part failed again and again, last: %v", reason):
-		default:
-		}
-	}})
+	sys := tree.New(tree.Options{Log: log, Driver: pool, Fatal: fatalTo(fatal, "node")})
 	n := assemble.Start(sys, &c, l)
 	// Hashing threads have processors of their own in the scheduler, and little
 	// of the machine: one that waits for the kernel must not hold up the relay.
@@ -80,99 +139,90 @@ func runNode(cmd *cobra.Command) error {
 	stop := make(chan struct{})
 	defer close(stop)
 	go hush(n.Frames, stop)
+	if err = n.Opened(&c); err == nil {
+		err = announce(cmd, l, daemon, c.LogFormat)
+	}
+	if err == nil {
+		err = superviseNode(n, out, log, signals, fatal, daemon)
+	}
+	return errors.Join(err, stopNode(n, c.DrainTimeout, signals, log))
+}
+
+// password takes the database password out of the options; nil: there is none.
+func password(c *config.Node) (*vault.Secret, error) {
+	if c.DBPassword == "" {
+		return nil, nil
+	}
+	given := []byte(c.DBPassword)
+	c.DBPassword = ""
+	return vault.NewSecret(given)
+}
+
+// announce tells whoever started this node that it is ready.
+func announce(cmd *cobra.Command, l assemble.Listeners, daemon *child.Child, format string) error {
+	if daemon != nil {
+		return daemon.Ready()
+	}
 	if err := ready(cmd.OutOrStdout(), l); err != nil {
 		return err
 	}
-	if c.LogFormat == "text" {
+	if format == "text" {
 		greet(cmd.ErrOrStderr(), l)
 	}
-	select {
-	case s := <-signals:
-		log.Info("stopping", slog.String("signal", s.String()))
-	case err = <-n.Failed():
-		log.Error("stopping", slog.Any("error", err))
-	case err = <-fatal:
-		log.Error("stopping", slog.Any("error", err))
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.DrainTimeout)
-	defer cancel()
-	go func() {
-		<-signals
-		log.Warn("stopped without goodbye: second signal")
-		os.Exit(exitFailed)
-	}()
-	if stopErr := n.Stop(ctx); stopErr != nil {
-		log.Warn("stopped late", slog.Any("error", stopErr))
-	}
-	return err
+	return nil
 }
 
-// ownFiles is how many descriptors a node needs beside its clients': listeners,
-// half-open connections that are about to be clients, logs, the poller.
-const ownFiles = 128
+// errOrphan ends a Node whose Daemon died before it knew the Node for good.
+var errOrphan = errors.New("node: the Daemon that started this Node is gone, and no other will know of it")
 
-// fit lowers max-clients to what the process may open: a client that is turned
-// away knows why, one that cannot be accepted does not.
-func fit(c *config.Node, log *slog.Logger) {
-	var files syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) != nil || files.Cur >= uint64(c.MaxClients)+ownFiles {
-		return
+// superviseNode returns when the node is to stop, and why if it failed.
+func superviseNode(n *assemble.Node, out *logOutput, log *slog.Logger, signals <-chan os.Signal, fatal <-chan error, daemon *child.Child) (err error) {
+	var gone <-chan struct{}
+	if daemon != nil {
+		gone = daemon.Gone()
 	}
-	asked := c.MaxClients
-	c.MaxClients = max(1, int(files.Cur)-ownFiles)
-	log.Info("max-clients lowered: the process may not open more files", slog.Int("asked", asked),
-		slog.Int("clients", c.MaxClients), slog.Uint64("files", files.Cur))
-}
-
-func listen(c *config.Node, log *slog.Logger) (l assemble.Listeners, err error) {
-	if l.TLS, err = serverTLS(c, log); err != nil {
-		return l, err
-	}
-	plain := net.ListenConfig{KeepAlive: -1} // pings tell who is gone, and four system calls a connection less
-	if l.Relay, err = plain.Listen(context.Background(), "tcp", c.RelayListen()); err != nil {
-		return l, fmt.Errorf("node: cannot listen for clients: %w; choose another with --clandestine-port (0: any free one) or --relay-address", err)
-	}
-	if c.MetricsAddress != "" {
-		if l.Metrics, err = net.Listen("tcp", c.MetricsAddress); err != nil {
-			_ = l.Relay.Close()
-			return l, fmt.Errorf("node: cannot listen for metrics: %w; choose another with --metrics-address (off: none)", err)
+	for {
+		select {
+		case s := <-signals:
+			if s == syscall.SIGHUP {
+				log.Info("log file opened anew")
+				out.Reopen()
+				continue
+			}
+			log.Info("stopping", slog.String("signal", s.String()))
+			return nil
+		case <-n.Ended():
+			log.Info("stopping", slog.String("reason", "a user interface asked for it"))
+			return nil
+		case <-gone:
+			if !daemon.WasKept() {
+				return errOrphan
+			}
+			gone = nil
+			log.Warn("the Daemon is gone; this Node goes on, and the next Daemon adopts it")
+		case err = <-n.Failed():
+			log.Error("stopping", slog.Any("error", err))
+			return err
+		case err = <-fatal:
+			log.Error("stopping", slog.Any("error", err))
+			return err
 		}
 	}
-	return l, nil
 }
 
-// ready prints where the gateways listen, for scripts and parents.
-func ready(w io.Writer, l assemble.Listeners) error {
-	at := struct {
-		Relay   string `json:"relay"`
-		Metrics string `json:"metrics,omitempty"`
-	}{Relay: l.Relay.Addr().String()}
-	if l.Metrics != nil {
-		at.Metrics = l.Metrics.Addr().String()
+func stopNode(n *assemble.Node, most time.Duration, signals <-chan os.Signal, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.Background(), most)
+	defer cancel()
+	go func() {
+		for s := range signals {
+			if s != syscall.SIGHUP {
+				log.Warn("stopped without goodbye: second signal")
+				os.Exit(exitFailed)
+			}
+		}
+	}()
+	if err := n.Stop(ctx); err != nil {
+		log.Warn("stopped late", slog.Any("error", err))
 	}
-	b, err := json.Marshal(at)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "ready %s\n", b)
-	return err
-}
-
-// greet tells people how to talk to the node.
-func greet(w io.Writer, l assemble.Listeners) {
-	at, ws, web := l.Relay.Addr().String(), "ws", "http"
-	if l.TLS != nil {
-		ws, web = "wss", "https"
-	}
-	fmt.Fprintf(w, `
-A relay node is running. Talk to it from other terminals:
-
-  %[4]s sub lobby --url %[2]s://%[1]s/connect
-  %[4]s pub lobby 'hello, all' --url %[2]s://%[1]s/connect
-  curl %[3]s://%[1]s/health
-`, at, ws, web, os.Args[0])
-	if l.Metrics != nil {
-		fmt.Fprintf(w, "  curl http://%s/metrics\n", l.Metrics.Addr())
-	}
-	fmt.Fprint(w, "\nCtrl-C stops it.\n\n")
+	return nil
 }

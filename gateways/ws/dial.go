@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -36,7 +38,15 @@ func (r *Refused) Error() string {
 // server that does not upgrade is a *Refused. One that compresses although
 // nobody asked is an error: the library would inflate without a limit.
 func Dial(ctx context.Context, url string, limit int64) (*Client, error) {
+	return DialProtocol(ctx, url, limit, "")
+}
+
+// DialProtocol is Dial for a server that must agree to a subprotocol; "": any.
+func DialProtocol(ctx context.Context, url string, limit int64, subprotocol string) (*Client, error) {
 	d := websocket.Dialer{HandshakeTimeout: 10 * time.Second, Proxy: http.ProxyFromEnvironment}
+	if subprotocol != "" {
+		d.Subprotocols = []string{subprotocol}
+	}
 	c, res, err := d.DialContext(ctx, url, nil)
 	if err != nil {
 		if res != nil && res.StatusCode != http.StatusSwitchingProtocols {
@@ -49,8 +59,27 @@ func Dial(ctx context.Context, url string, limit int64) (*Client, error) {
 		_ = c.Close()
 		return nil, fmt.Errorf("ws: dial %q: the server uses extensions nobody asked for: %q", url, ext)
 	}
+	if got := c.Subprotocol(); subprotocol != "" && got != subprotocol {
+		_ = c.Close()
+		return nil, fmt.Errorf("ws: dial %q: the server speaks %q, not %q", url, got, subprotocol)
+	}
 	c.SetReadLimit(limit)
 	return &Client{c}, nil
+}
+
+// Ends returns the addresses of the connection: the server's, and the one here.
+func (c *Client) Ends() (remote, local netip.AddrPort) {
+	return endpoint(c.ws.RemoteAddr()), endpoint(c.ws.LocalAddr())
+}
+
+// endpoint is the zero AddrPort for what is no TCP address.
+func endpoint(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
 // Say sends one text message.

@@ -127,3 +127,43 @@ func TestClientIsRefused(t *testing.T) {
 		t.Error("dialled with a context that is over")
 	}
 }
+
+// TestClientNamesAProtocol and talks to nobody who does not agree to it.
+func TestClientNamesAProtocol(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys := tree.New(tree.Options{})
+	s := serve(sys, l, Upgrader{Limit: testLimit, Subprotocol: "talk"}, echo)
+	defer func() {
+		s.stop()
+		_ = sys.Root.StopFuture(s.root).Wait()
+		sys.Shutdown()
+	}()
+	url := "ws://" + l.Addr().String() + "/"
+	c, err := DialProtocol(soon(t), url, testLimit, "talk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	remote, local := c.Ends()
+	if remote.String() != l.Addr().String() || !local.Addr().IsLoopback() || local.Port() == 0 {
+		t.Errorf("the ends are %v and %v", remote, local)
+	}
+	if err := c.Say([]byte("hello")); err != nil {
+		t.Error(err)
+	}
+	if got, err := c.Hear(); err != nil || string(got) != "hello" {
+		t.Errorf("heard %q, %v", got, err)
+	}
+	_ = c.Close()
+	if c, err := DialProtocol(soon(t), url, testLimit, "sing"); err == nil {
+		t.Error("a server that agreed to nothing was taken")
+		_ = c.Close()
+	} else if want := `the server speaks "", not "sing"`; !strings.Contains(err.Error(), want) {
+		t.Errorf("want %q, got %v", want, err)
+	}
+	if got := endpoint(&net.UnixAddr{Name: "x"}); got.IsValid() {
+		t.Errorf("got %v", got)
+	}
+}

@@ -21,7 +21,6 @@ import (
 	relaygate "parley/gateways/relay"
 	"parley/gateways/web"
 	"parley/gateways/ws"
-	"parley/messages/linkpb"
 )
 
 // Listeners are what a node serves. They are owned by the node from Start on.
@@ -29,17 +28,20 @@ type Listeners struct {
 	Relay   net.Listener
 	Metrics net.Listener // nil: none
 	TLS     *tls.Config  // of Relay; nil: plain
+	UI      NodeUI
 }
 
 // Node is a running node.
 type Node struct {
 	Stats, Host, Health *actor.PID // answer relaypb requests
 
-	sys     *actor.ActorSystem
-	root    *actor.PID
-	links   *actor.PID
-	door    *guard.Door
-	kind    *link.Kind
+	sys   *actor.ActorSystem
+	root  *actor.PID
+	links *actor.PID
+	vault *actor.PID
+	door  *guard.Door
+	kind  *link.Kind
+	ui    *nodeUI // nil: it serves no user interfaces
 	servers
 }
 
@@ -53,9 +55,15 @@ func Start(sys *actor.ActorSystem, c *config.Node, l Listeners) *Node {
 		Ping: c.PingInterval, Dead: c.DeadAfter, MessageRate: float64(c.MessageRatePerClient),
 		Budget: link.NewBudget(c.OutboundCeiling),
 	})
+	if len(l.UI.Listeners) > 0 {
+		n.ui = n.newUI(c, l.UI)
+	}
 	started := make(chan struct{})
 	n.root = node.Spawn(sys, "node", func(ctx actor.Context) { // once: it receives nothing that could fail
 		n.features(ctx, c)
+		if n.ui != nil {
+			n.ui.spawn(ctx, n, c, standing(c, l))
+		}
 		close(started)
 	})
 	<-started
@@ -64,6 +72,9 @@ func Start(sys *actor.ActorSystem, c *config.Node, l Listeners) *Node {
 		Rate: float64(c.ConnectRatePerAddress), Burst: c.ConnectBurst, ExemptLoopback: true,
 	}, guard.Hooks{Log: tree.Log(sys)})
 	n.serve(c, l)
+	if n.ui != nil {
+		n.ui.uis.serve(sys, n.run)
+	}
 	return n
 }
 
@@ -72,8 +83,8 @@ func (n *Node) features(ctx actor.Context, c *config.Node) {
 	limits := relay.Limits{ChannelsPerClient: c.MaxChannelsPerClient, Channels: c.MaxChannels}
 	fan := link.SpawnShards(ctx, "fanout", n.kind)
 	channels := relay.SpawnChannels(ctx, limits, relay.Fanout{Shards: fan.Shards, Gauges: fan.Gauges})
-	safe := vault.Spawn(ctx, vault.Limits{Workers: c.PasswordWorkers, Queue: c.PasswordQueue})
-	clients := relay.SpawnClients(ctx, limits, channels, safe)
+	n.vault = vault.Spawn(ctx, vault.Limits{Workers: c.PasswordWorkers, Queue: c.PasswordQueue})
+	clients := relay.SpawnClients(ctx, limits, channels, n.vault)
 	n.Stats = relay.SpawnStats(ctx, clients, channels)
 	n.Health = relay.SpawnHealth(ctx, clients, channels)
 	n.Host = relay.SpawnHost(ctx, host.Read)
@@ -122,6 +133,14 @@ func screened(rules guard.Rules, next http.Handler) http.Handler {
 // Frames is how many messages came in from clients.
 func (n *Node) Frames() int64 { return n.kind.Frames() }
 
+// Ended is closed when a user interface has asked the node to end: stop it then.
+func (n *Node) Ended() <-chan struct{} {
+	if n.ui == nil {
+		return nil
+	}
+	return n.ui.ended
+}
+
 // closeGoingAway is the WebSocket code of a server that stops.
 const closeGoingAway = 1001
 
@@ -130,7 +149,11 @@ const closeGoingAway = 1001
 // is cut off, and an error.
 func (n *Node) Stop(ctx context.Context) error {
 	n.servers.close(ctx)
-	err := wait(ctx, "links", n.sys.Root.RequestFuture(n.links, &linkpb.Drain{Code: closeGoingAway, Reason: "server shuts down"}, untilDone(ctx)))
+	var uiErr error
+	if n.ui != nil {
+		uiErr = wait(ctx, "uis", n.sys.Root.RequestFuture(n.ui.uis.links, goodbye(), untilDone(ctx)))
+	}
+	err := wait(ctx, "links", n.sys.Root.RequestFuture(n.links, goodbye(), untilDone(ctx)))
 	left := n.kind.Links()
 	if err == nil {
 		left = 0
@@ -140,5 +163,5 @@ func (n *Node) Stop(ctx context.Context) error {
 	if left > 0 {
 		tree.Log(n.sys).Warn("clients cut off", slog.Int64("clients", left))
 	}
-	return errors.Join(err, stopErr)
+	return errors.Join(uiErr, err, stopErr)
 }

@@ -1,0 +1,47 @@
+package daemon
+
+import "parley/messages/processpb"
+
+// presence is what is known of a Node.
+type presence int
+
+const (
+	absent  presence = iota // there is none
+	unknown                 // one may be there, or be on its way: it is being found out
+	present
+)
+
+// whereabouts tells setup and redirect whether a Node is there. It takes effect
+// at once.
+type whereabouts struct {
+	node presence
+	port uint32 // for user interfaces; of a present one, and to redirect only
+}
+
+// IgnoreDeadLetterLogging marks messages that may find their actor stopped.
+func (*whereabouts) IgnoreDeadLetterLogging() {}
+
+// freeze asks setup to change nothing any more, from its turn among the requests
+// on, and for what a Node is launched with. The answer is frozen; a whereabouts
+// without a Node ends it.
+type freeze struct{}
+
+// frozen answers freeze.
+type frozen struct {
+	settings      []*processpb.Setting // all that are Set or Configured, secrets too, and data-directory
+	dataDirectory string
+	realUser      string // empty: none
+}
+
+// IgnoreDeadLetterLogging marks messages that may find the launcher stopped.
+func (*frozen) IgnoreDeadLetterLogging() {}
+
+// over tells crash that a Node is gone.
+type over struct {
+	incarnation uint64 // of the Node, rising: pids come again
+	ended       *processpb.Ended
+	requested   bool // it ended in order, or because the Daemon stopped it
+}
+
+// IgnoreDeadLetterLogging marks messages that may find crash stopped.
+func (*over) IgnoreDeadLetterLogging() {}

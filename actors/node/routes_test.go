@@ -1,0 +1,58 @@
+package node
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"parley/actors/tree"
+)
+
+func TestRoutes(t *testing.T) {
+	sys := tree.New(tree.Options{})
+	defer sys.Shutdown()
+	pid := sys.NewLocalPID
+	routes := Routes(Answering{
+		Configuration: pid("configuration"), Password: pid("password"), Status: pid("status"),
+		Shutdown: pid("shutdown"), Crash: pid("crash"), Broadcasts: pid("broadcasts"),
+	})
+	var got []string
+	for _, opcode := range slices.Sorted(maps.Keys(routes)) {
+		r := routes[opcode]
+		line := opcode + " " + r.To.GetId()
+		for _, flag := range []struct {
+			set  bool
+			name string
+		}{{r.Changes, "changes"}, {r.Confirm, "confirm"}, {r.Isolated, "isolated"}, {r.Fence, "fence"}} {
+			if flag.set {
+				line += " " + flag.name
+			}
+		}
+		if r.Timeout > 0 {
+			line += fmt.Sprint(" ", r.Timeout.Round(time.Second))
+		}
+		got = append(got, line)
+	}
+	want := []string{
+		"changePassword password changes 45s",
+		"channels status",
+		"checkPassword password 45s",
+		"configuration configuration 45s",
+		"connectionStatus status",
+		"crash crash changes isolated",
+		"descriptor status",
+		"hostStats status",
+		"neighborhoodGraph status",
+		"nodeStats status",
+		"peers status",
+		"setConfiguration configuration changes",
+		"shutdown shutdown changes confirm",
+		"subscribe broadcasts",
+		"unsubscribe broadcasts",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("routes are\n%q, want\n%q", got, want)
+	}
+}

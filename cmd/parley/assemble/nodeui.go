@@ -1,0 +1,119 @@
+package assemble
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/actors/node"
+	"parley/actors/store"
+	"parley/actors/tree"
+	"parley/actors/ui"
+	"parley/actors/vault"
+	"parley/cmd/parley/config"
+	"parley/gateways/guard"
+	"parley/gateways/uiv2"
+	"parley/messages/uipb"
+	"parley/messages/vaultpb"
+)
+
+// NodeUI is what a node needs to serve user interfaces. Without listeners it
+// serves none, and needs nothing.
+type NodeUI struct {
+	UIs
+	DB       *store.DB                // closed by who opened it, behind Stop
+	Password *vault.Secret            // of the database, as configured; nil: none. Closed by the node
+	Tee      *node.Tee                // the node's log goes through it
+	Apply    func(name, value string) // an option that may change has a new value; returns at once
+}
+
+// nodeUI is what such a node has more.
+type nodeUI struct {
+	with  NodeUI
+	uis   *uis
+	safe  *actor.PID
+	ended chan struct{} // closed when a user interface has ended the node
+}
+
+func (n *Node) newUI(c *config.Node, with NodeUI) *nodeUI {
+	u := &nodeUI{with: with, uis: newUIs(n.sys, with.UIs, uiv2.NodeCodec()), ended: make(chan struct{})}
+	u.uis.admit(uiv2.Policy{Rules: guard.Rules{Origins: c.UIOrigins}, Users: c.UIUsers, AllMayLook: c.UIAccessLook})
+	return u
+}
+
+// spawn starts what answers user interfaces. The relay is there by then.
+func (u *nodeUI) spawn(ctx actor.Context, n *Node, c *config.Node, facts *uipb.Configuration) {
+	u.uis.spawnBroadcasts(ctx, u.with.Tee.Demand)
+	u.with.Tee.Attach(n.sys.Root, node.SpawnLogs(ctx, u.uis.broadcasts))
+	db := store.Spawn(ctx, "store", store.Options{DB: u.with.DB})
+	u.safe = vault.SpawnSafe(ctx, "safe", vault.SafeSpec{Store: db, Vault: n.vault, Initial: u.with.Password})
+	u.uis.spawnLinks(ctx, ui.Desk{Departed: u.safe, Routes: node.Routes(node.Answering{
+		Configuration: node.SpawnConfiguration(ctx, node.Configuring{
+			Facts: func() *uipb.Configuration { return facts }, Safe: u.safe, Store: db, Broadcasts: u.uis.broadcasts,
+			Check: config.CheckRuntime, Apply: u.with.Apply,
+		}),
+		Password: node.SpawnPassword(ctx, u.safe, u.uis.broadcasts),
+		Status: node.SpawnStatus(ctx, node.Reporting{
+			Name: c.Name, Descriptor: func() string { return descriptor(c) }, Stats: n.Stats, Host: n.Host, Broadcasts: u.uis.broadcasts,
+		}),
+		Shutdown:   node.SpawnShutdown(ctx, node.Ending{Close: u.uis.close, End: func() { close(u.ended) }}),
+		Crash:      node.SpawnCrash(ctx, c.CrashPoint, nil),
+		Broadcasts: u.uis.broadcasts,
+	})})
+}
+
+// standing is the part of a configuration that does not change while a node runs.
+func standing(c *config.Node, l Listeners) *uipb.Configuration {
+	f := &uipb.Configuration{
+		ClandestinePort: uint32(c.ClandestinePort), CurrentSchemaVersion: l.UI.DB.Report().Schema,
+		NeighborhoodMode: c.NeighborhoodMode, NodeName: c.Name, ChainName: c.Chain,
+	}
+	if a, ok := l.Relay.Addr().(*net.TCPAddr); ok {
+		f.ClandestinePort = uint32(a.Port)
+	}
+	add := func(name string, at net.Listener) {
+		f.Gateways = append(f.Gateways, &uipb.Gateway{Name: name, Address: at.Addr().String()})
+	}
+	add("ui", l.UI.Listeners[0])
+	add("relay", l.Relay)
+	if l.Metrics != nil {
+		add("metrics", l.Metrics)
+	}
+	return f
+}
+
+// descriptor is how peers reach a node; blank: they cannot, because it listens to
+// none.
+func descriptor(*config.Node) string { return "" }
+
+// openMost is what the database may take to say whether it is open.
+const openMost = 30 * time.Second
+
+// Opened returns when the node's database is open to it, or says why it is not.
+// Neighbors that the node was told of are kept there, for the time without.
+func (n *Node) Opened(c *config.Node) error {
+	if n.ui == nil {
+		return nil
+	}
+	answer, err := n.sys.Root.RequestFuture(n.ui.safe, &vaultpb.StandingRequest{}, openMost).Result()
+	if err != nil {
+		return fmt.Errorf("node: the database password could not be looked at: %w", err)
+	}
+	standing := answer.(*vaultpb.StandingResponse)
+	switch {
+	case standing.GetWrong():
+		return errors.New("node: db-password is not the password of this database; set the right one, or none")
+	case standing.GetError() != "":
+		tree.Log(n.sys).Error("secrets are not available", slog.String("reason", standing.GetError()))
+	case len(c.Neighbors) > 0:
+		n.sys.Root.Send(n.ui.safe, &vaultpb.SealRequest{Secret: &vaultpb.Secret{
+			Name: node.SecretPastNeighbors, Value: []byte(strings.Join(c.Neighbors, "\n")),
+		}})
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"parley/cmd/parley/assemble"
+	"parley/cmd/parley/child"
+	"parley/cmd/parley/config"
+	"parley/cmd/parley/confine"
+)
+
+// ownFiles is how many descriptors a node needs beside its clients': listeners,
+// half-open connections that are about to be clients, logs, the poller.
+const ownFiles = 128
+
+// fit lowers max-clients to what the process may open: a client that is turned
+// away knows why, one that cannot be accepted does not.
+func fit(c *config.Node, log *slog.Logger) {
+	var files syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) != nil || files.Cur >= uint64(c.MaxClients)+ownFiles {
+		return
+	}
+	asked := c.MaxClients
+	c.MaxClients = max(1, int(files.Cur)-ownFiles)
+	log.Info("max-clients lowered: the process may not open more files", slog.Int("asked", asked),
+		slog.Int("clients", c.MaxClients), slog.Uint64("files", files.Cur))
+}
+
+// listen opens what a node serves. daemon, if not nil, has opened the socket for
+// user interfaces.
+func listen(c *config.Node, log *slog.Logger, daemon *child.Child) (l assemble.Listeners, err error) {
+	switch {
+	case daemon != nil:
+		l.UI.Listeners = []net.Listener{daemon.Listener}
+	case c.HasUI():
+		if l.UI.Listeners, err = listenUI(c.UIPort); err != nil {
+			return l, err
+		}
+	}
+	l.UI.MaxFrame, l.UI.Most, l.UI.Idle = c.UIMaxFrame, c.MaxUIs, c.ConversationIdle
+	if l.TLS, err = serverTLS(c, log); err != nil {
+		return l, err
+	}
+	plain := net.ListenConfig{KeepAlive: -1} // pings tell who is gone, and four system calls a connection less
+	if l.Relay, err = plain.Listen(context.Background(), "tcp", c.RelayListen()); err != nil {
+		return l, fmt.Errorf("node: cannot listen for clients: %w; choose another with --clandestine-port (0: any free one) or --relay-address", err)
+	}
+	if c.MetricsAddress != "" {
+		if l.Metrics, err = net.Listen("tcp", c.MetricsAddress); err != nil {
+			_ = l.Relay.Close()
+			return l, fmt.Errorf("node: cannot listen for metrics: %w; choose another with --metrics-address (off: none)", err)
+		}
+	}
+	return l, nil
+}
+
+// ready prints where the gateways listen, for scripts and parents.
+func ready(w io.Writer, l assemble.Listeners) error {
+	at := struct {
+		UI      string `json:"ui,omitempty"`
+		Relay   string `json:"relay"`
+		Metrics string `json:"metrics,omitempty"`
+	}{Relay: l.Relay.Addr().String()}
+	if len(l.UI.Listeners) > 0 {
+		at.UI = l.UI.Listeners[0].Addr().String()
+	}
+	if l.Metrics != nil {
+		at.Metrics = l.Metrics.Addr().String()
+	}
+	b, err := json.Marshal(at)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "ready %s\n", b)
+	return err
+}
+
+// greet tells people how to talk to the node.
+func greet(w io.Writer, l assemble.Listeners) {
+	at, ws, web := l.Relay.Addr().String(), "ws", "http"
+	if l.TLS != nil {
+		ws, web = "wss", "https"
+	}
+	fmt.Fprintf(w, `
+A relay node is running. Talk to it from other terminals:
+
+  %[4]s sub lobby --url %[2]s://%[1]s/connect
+  %[4]s pub lobby 'hello, all' --url %[2]s://%[1]s/connect
+  curl %[3]s://%[1]s/health
+`, at, ws, web, os.Args[0])
+	if l.Metrics != nil {
+		fmt.Fprintf(w, "  curl http://%s/metrics\n", l.Metrics.Addr())
+	}
+	fmt.Fprint(w, "\nCtrl-C stops it.\n\n")
+}
+
+// restrict takes from a node that has secrets what it does not need any more:
+// everything that it listens on is open.
+func restrict(c *config.Node, l assemble.Listeners, log *slog.Logger) error {
+	if len(l.UI.Listeners) == 0 {
+		return nil
+	}
+	paths := confine.NodePaths{Write: []string{c.Directory()}, Ports: []uint16{}}
+	if c.LogFile != "" {
+		paths.Write = append(paths.Write, filepath.Dir(c.LogFile))
+	}
+	for _, file := range []string{c.RelayTLSCertificate, c.RelayTLSKey} {
+		if file != "" {
+			paths.Read = append(paths.Read, filepath.Dir(file))
+		}
+	}
+	r, err := confine.Node(paths)
+	if err != nil {
+		return err
+	}
+	log.Info("confined", slog.Bool("root", r.Root), slog.Int("landlock", r.ABI), slog.Bool("files", r.Files), slog.Bool("ports", r.Ports), slog.Bool("signals", r.Signals))
+	return nil
+}

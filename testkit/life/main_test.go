@@ -1,0 +1,62 @@
+// Package life_test runs the built program as its users do: real processes, real
+// sockets, real databases, real signals.
+package life_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// patience ends a wait that should take moments, on a busy machine too.
+const patience = 60 * time.Second
+
+// scratch holds the built binary while the tests of this package run.
+var scratch string
+
+func TestMain(m *testing.M) {
+	var err error
+	if scratch, err = os.MkdirTemp("", "parley-life-"); err != nil {
+		panic(err)
+	}
+	// A Node of a Daemon that is root runs as somebody else, who must find it.
+	if err := os.Chmod(scratch, 0o711); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(scratch)
+		os.Exit(code)
+	}))
+}
+
+// binary builds the program as it is shipped: static, without cgo.
+var binary = sync.OnceValues(func() (string, error) {
+	at := filepath.Join(scratch, "parley")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", at, "parley/cmd/parley")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", &exec.Error{Name: "go build: " + string(out), Err: err}
+	}
+	return at, nil
+})
+
+// eventually polls cond until it holds.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-end.C:
+			t.Fatalf("in vain, after %v: %s", patience, what)
+		}
+	}
+}
