@@ -36,7 +36,8 @@ func daemonCommand() *cobra.Command {
 
 When it listens it prints one line on stdout:
   ready {"ui":"127.0.0.1:5333"}
-SIGTERM or Ctrl-C stops the Node in order and ends with 0. SIGHUP opens the log file anew and reads the config file again.
+SIGTERM or Ctrl-C stops the Node in order and ends with 0. SIGHUP opens the log file anew and reads the config file again;
+to a Daemon that logs to a terminal it means that the terminal is gone, and that it should stop.
 "parley --initialization" is the same.`,
 		Example: `  parley daemon
   parley daemon --ui-port 0 --data-directory /tmp/parley
@@ -136,7 +137,7 @@ func superviseDaemon(d *assemble.Daemon, out *logOutput, signals <-chan os.Signa
 	for {
 		select {
 		case s := <-signals:
-			if s == syscall.SIGHUP {
+			if out.reload(s) {
 				out.logger.Info("reloading")
 				out.Reopen()
 				d.Reload()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -56,10 +57,18 @@ func newHandler(w io.Writer, level slog.Leveler, format string) slog.Handler {
 	if format == "json" {
 		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: plainAttr})
 	}
-	f, isFile := w.(*os.File)
-	color := isFile && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	color := isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	return tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.RFC3339, NoColor: !color, ReplaceAttr: plainAttr})
 }
+
+func isTerminal(w io.Writer) bool {
+	f, isFile := w.(*os.File)
+	return isFile && term.IsTerminal(int(f.Fd()))
+}
+
+// reload says what a SIGHUP is: with a terminal that is gone, the end; without
+// any, the wish for a new log file.
+func (o *logOutput) reload(s os.Signal) bool { return s == syscall.SIGHUP && !isTerminal(o.stderr) }
 
 // nodeLine passes on what a Node wrote to its stderr: it has its own time and level.
 func (o *logOutput) nodeLine(pid uint32, line string) {

@@ -15,7 +15,7 @@ import (
 
 	"parley/cmd/parley/bench"
 	"parley/cmd/parley/config"
-	"parley/cmd/parley/shell"
+	interactive "parley/cmd/parley/shell"
 	"parley/cmd/parley/verbs"
 )
 
@@ -73,7 +73,7 @@ func command(out io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
 	})
-	root.AddCommand(upCommand(), daemonCommand(), nodeCommand(), subCommand(), pubCommand(), healthCommand(), config.Command(), bench.Command(), versionCommand(), shell.Command())
+	root.AddCommand(upCommand(), daemonCommand(), nodeCommand(), subCommand(), pubCommand(), healthCommand(), config.Command(), bench.Command(), versionCommand(), interactive.Command())
 	root.AddCommand(verbs.Commands()...)
 	group(root)
 	root.SetOut(out)
@@ -99,8 +99,10 @@ var groups = []struct {
 	verbs     []string
 }{
 	{"run", "Run", []string{"up", "daemon", "node"}},
-	{"drive", "Drive a Daemon and its Node", []string{"ui", "status", "setup", "start", "shutdown", "configuration", "set-configuration",
-		"check-password", "set-password", "change-password", "descriptor", "connection-status", "peers", "channels", "stats", "logs", "crash"}},
+	{"drive", "Drive a Daemon and its Node", []string{
+		"ui", "status", "setup", "start", "shutdown", "configuration", "set-configuration",
+		"check-password", "set-password", "change-password", "descriptor", "connection-status", "peers", "channels", "stats", "logs", "crash",
+	}},
 	{"relay", "Talk over a relay", []string{"sub", "pub", "health"}},
 }
 

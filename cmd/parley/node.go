@@ -184,7 +184,7 @@ func superviseNode(n *assemble.Node, out *logOutput, log *slog.Logger, signals <
 	for {
 		select {
 		case s := <-signals:
-			if s == syscall.SIGHUP {
+			if out.reload(s) {
 				log.Info("log file opened anew")
 				out.Reopen()
 				continue
