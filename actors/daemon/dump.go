@@ -79,6 +79,15 @@ func (c *contents) value(r *Row) (value, status string) {
 	return "", statusBlank
 }
 
+// values are those in effect. It costs less than to look.
+func (s *Space) values(c *contents) map[string]string {
+	out := make(map[string]string, len(s.Rows))
+	for i := range s.Rows {
+		out[s.Rows[i].Name], _ = c.value(&s.Rows[i])
+	}
+	return out
+}
+
 // look says what c amounts to.
 func (s *Space) look(c *contents) *view {
 	v := &view{values: make(map[string]string, len(s.Rows)), status: make(map[string]string, len(s.Rows))}
@@ -143,6 +152,16 @@ func (s *Space) settings(v *view) *frozen {
 		}
 	}
 	return out
+}
+
+// fileProblem is why the config file says nothing; empty: it does, or there is none.
+func (c *contents) fileProblem() string {
+	for _, p := range c.outside {
+		if p.Name == paramConfigFile {
+			return p.Name + ": " + p.Text
+		}
+	}
+	return ""
 }
 
 // row finds a parameter; nil: there is none of this name.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -19,13 +20,17 @@ const (
 	turnsMost    = 4 << 20 // bytes of requests that wait for their turn
 	turnsEach    = 512     // bytes that one counts for beside its payload
 	readingsMost = 3       // of files and environment in a row: one may name another file
+
+	// confirmMost is how long a turn waits for what the last one said to be on its
+	// way: a moment. Who never confirms is gone, or failed.
+	confirmMost = 100 * time.Millisecond
 )
 
 // setup owns the Setup space. Requests have their turn one after the other, in
 // the order they came: what one changes is stored before it is answered.
 //
 //	parent    daemon
-//	receives  uipb.Ask, uipb.Reload, freeze, whereabouts, storepb.ReadResponse, storepb.Written, faultpb.Failed (from the store), reading
+//	receives  uipb.Ask, uipb.Reload, uipb.Answered, uipb.Announced, freeze, whereabouts, storepb.ReadResponse, storepb.Written, faultpb.Failed (from the store), reading, unconfirmed
 //	sends     uipb.SetupResponse, uipb.Done, uipb.Fault to askers; uipb.Announce to broadcasts; storepb.ReadRequest, storepb.Write to the store; frozen to launcher
 //	stops     with the daemon
 type setup struct {
@@ -39,7 +44,23 @@ type setup struct {
 	view  *view              // of now
 	notes []*uipb.SetupError // told once, with the next answer
 	at    *turn              // whose turn it is; nil: nobody's
+	open  open               // what was said in the last turn and is not on its way yet
 }
+
+// open is what the next turn waits for: whatever it says must come behind what
+// the last one said, at every user interface.
+type open struct {
+	asker     *actor.PID // has not confirmed its answer; nil: nobody has to
+	announced bool       // broadcasts has not confirmed the announcement
+	round     uint64
+	late      *tree.Timer
+}
+
+// unconfirmed says that confirmMost is over.
+type unconfirmed struct{ round uint64 }
+
+// IgnoreDeadLetterLogging marks messages that may find setup stopped.
+func (unconfirmed) IgnoreDeadLetterLogging() {}
 
 // lasting is what of setup outlives a restart: all else is loaded again.
 type lasting struct {
@@ -108,6 +129,16 @@ func (s *setup) Receive(ctx actor.Context) {
 		s.onWritten(ctx, m)
 	case *faultpb.Failed:
 		s.onStoreFailed(ctx)
+	case *uipb.Answered:
+		s.onAnswered(ctx.Sender())
+	case *actor.DeadLetterResponse: // an asker is gone
+		s.onAnswered(m.Target)
+	case *uipb.Announced:
+		s.open.announced = false
+	case unconfirmed:
+		s.onUnconfirmed(m)
+	case *actor.Stopping:
+		s.open.late.Stop()
 	}
 	s.next(ctx)
 	if s.at != nil {
@@ -118,6 +149,7 @@ func (s *setup) Receive(ctx actor.Context) {
 // onRestarting answers whose turn was under way. Who sent the very message that
 // failed is answered by the actor's guard.
 func (s *setup) onRestarting(ctx actor.Context) {
+	s.open.late.Stop()
 	if s.at != nil && s.at.from != nil && !s.at.direct {
 		ctx.Send(s.at.from, &faultpb.Failed{Actor: ctx.Self().GetId()})
 	}
@@ -140,7 +172,7 @@ func (s *setup) line(t *turn, size int) {
 
 // next gives those that wait their turns, until one takes its time.
 func (s *setup) next(ctx actor.Context) {
-	for s.at == nil && s.kept.node != unknown && len(s.kept.waiting) > 0 {
+	for s.at == nil && s.kept.node != unknown && s.open.asker == nil && !s.open.announced && len(s.kept.waiting) > 0 {
 		t := s.kept.waiting[0]
 		s.kept.waiting[0] = nil
 		s.kept.waiting = s.kept.waiting[1:]
@@ -160,6 +192,7 @@ func (s *setup) take(ctx actor.Context, t *turn) {
 		s.read(ctx, t)
 	case *freeze:
 		f := s.space.settings(s.view)
+		f.problem = s.now.fileProblem()
 		s.kept.node = present
 		s.answer(ctx, t, f)
 	}
@@ -195,11 +228,38 @@ func (s *setup) dump(bad []*uipb.SetupError) *uipb.SetupResponse {
 	return s.space.dump(s.view, s.kept.node == present, more)
 }
 
-// answer ends a turn.
+// answer ends a turn. A user interface's answer must be on its way before the
+// next turn: see open.
 func (s *setup) answer(ctx actor.Context, t *turn, m any) {
 	s.at = nil
-	if t.from != nil {
+	if t.from == nil {
+		return
+	}
+	if _, ok := t.message.(*uipb.Ask); !ok {
 		ctx.Send(t.from, m)
+		return
+	}
+	ctx.Request(t.from, m)
+	s.open.asker = t.from
+	s.confirm(ctx)
+}
+
+// confirm gives what was said confirmMost.
+func (s *setup) confirm(ctx actor.Context) {
+	s.open.late.Stop()
+	s.open.round++
+	s.open.late = tree.After(ctx, confirmMost, unconfirmed{s.open.round})
+}
+
+func (s *setup) onAnswered(from *actor.PID) {
+	if s.open.asker != nil && s.open.asker.Equal(from) {
+		s.open.asker = nil
+	}
+}
+
+func (s *setup) onUnconfirmed(m unconfirmed) {
+	if m.round == s.open.round {
+		s.open.asker, s.open.announced = nil, false
 	}
 }
 
@@ -244,7 +304,7 @@ func (s *setup) read(ctx actor.Context, t *turn) {
 	t.places = s.space.places(t.draft)
 	s.kept.serial++
 	sys, self, serial, configured := ctx.ActorSystem(), ctx.Self(), s.kept.serial, s.space.Configured
-	values := s.space.look(t.draft).values
+	values := s.space.values(t.draft)
 	tree.Go(sys, func() {
 		r := &reading{serial: serial}
 		r.configured, r.problems = configured(values)
@@ -322,6 +382,8 @@ func (s *setup) commit(ctx actor.Context, t *turn) {
 	}
 	if differs && before != nil {
 		body := s.space.dump(s.view, s.kept.node == present, nil)
-		ctx.Send(s.broadcasts, &uipb.Announce{Response: uipb.Broadcast("setup", body), Except: except})
+		ctx.Request(s.broadcasts, &uipb.Announce{Response: uipb.Broadcast("setup", body), Except: except, Confirm: true})
+		s.open.announced = true
+		s.confirm(ctx)
 	}
 }

@@ -97,11 +97,20 @@ func (m *spaceModel) effective(name string) string {
 
 // dump is what an answer should show.
 func (m *spaceModel) dump(bad map[string]string) string {
-	var values []string
-	errs := []string{}
+	values, errs := m.shown()
 	for name, text := range bad {
 		errs = append(errs, name+": "+text)
 	}
+	slices.Sort(errs)
+	out := append([]string{strings.Join(values, " ")}, errs...)
+	if m.frozen {
+		out = append([]string{"running"}, out...)
+	}
+	return strings.Join(out, "; ")
+}
+
+// shown are the values that are neither Default nor Blank, and what is wrong.
+func (m *spaceModel) shown() (values, errs []string) {
 	for _, name := range slices.Sorted(maps.Keys(drawn)) {
 		status := ""
 		if _, ok := m.set[name]; ok && !m.strict[name] {
@@ -129,12 +138,7 @@ func (m *spaceModel) dump(bad map[string]string) string {
 	if m.absent {
 		errs = append(errs, "config-file: no such file: "+m.effective("config-file"))
 	}
-	slices.Sort(errs)
-	out := append([]string{strings.Join(values, " ")}, errs...)
-	if m.frozen {
-		out = append([]string{"running"}, out...)
-	}
-	return strings.Join(out, "; ")
+	return values, errs
 }
 
 // request sends one, and compares its answer and what the others hear.
@@ -172,7 +176,8 @@ func (m *spaceModel) facts() string {
 		out = append(out, name, m.effective(name))
 	}
 	slices.Sort(out)
-	return strings.Join(out, " ") + m.dump(nil)
+	values, _ := m.shown()
+	return strings.Join(append(out, values...), " ")
 }
 
 // restart starts another Daemon: secrets are gone, files are read.

@@ -35,9 +35,10 @@ type world struct {
 	cards     []*actor.PID // to be taken back
 	deaf      bool         // the gateway takes no Adopt
 	clocks    bool         // the gateway ends what takes too long
+	mute      bool // nobody confirms
 }
 
-// failure is a message that makes a paper actor or puppet panic.
+// failure makes a test's own actor panic.
 type failure struct{}
 
 // IgnoreDeadLetterLogging marks messages that may find their actor stopped.
@@ -82,6 +83,9 @@ func (w *world) start(ctx actor.Context) {
 		return &puppet{func(ctx actor.Context) {
 			if m, ok := ctx.Message().(*uipb.Announce); ok {
 				w.announced = append(w.announced, m)
+				if m.GetConfirm() && !w.mute {
+					ctx.Respond(&uipb.Announced{})
+				}
 			}
 		}}
 	}})
@@ -132,8 +136,11 @@ type talk struct {
 
 // SendUserMessage implements actor.Process.
 func (a *talk) SendUserMessage(_ *actor.PID, m any) {
-	_, m, _ = actor.UnwrapEnvelope(m)
+	_, m, sender := actor.UnwrapEnvelope(m)
 	a.answers = append(a.answers, m)
+	if sender != nil && !a.w.mute { // a Fence
+		a.w.sys.Root.RequestWithCustomSender(sender, &uipb.Answered{}, a.pid)
+	}
 }
 
 // SendSystemMessage implements actor.Process.
@@ -274,7 +281,7 @@ func (w *world) broadcasts(opcode string) (out []*uipb.Announce) {
 // run runs a test with some seeds.
 func run(t *testing.T, test func(t *testing.T, w *world), opts ...testkit.SystemOption) {
 	t.Helper()
-	testkit.Seeds(t, 20, func(t *testing.T, d *testkit.Driver) {
+	testkit.Seeds(t, 12, func(t *testing.T, d *testkit.Driver) {
 		w := newWorld(t, d, opts...)
 		test(t, w)
 		w.stop()

@@ -18,7 +18,7 @@ import (
 //
 //	parent    node, daemon
 //	receives  uipb.Announce, uipb.Ask, joined, left
-//	sends     messages.Multicast to shards; uipb.Done to askers
+//	sends     messages.Multicast to shards; uipb.Done, uipb.Announced to askers
 //	stops     with the process
 type broadcasts struct {
 	fanout Fanout                    // fixed at spawn
@@ -144,6 +144,9 @@ func (b *broadcasts) onAnnounce(ctx actor.Context, m *uipb.Announce) {
 		if len(members) > 0 {
 			b.tell(ctx, members, shared, m)
 		}
+	}
+	if m.GetConfirm() {
+		ctx.Respond(&uipb.Announced{})
 	}
 }
 

@@ -282,10 +282,8 @@ func (c *client) onIsolated(ctx actor.Context, m *uipb.Request) {
 	ask := &uipb.Ask{Asker: c.asker, Request: m}
 	r, known := c.desk.Routes[m.GetOpcode()]
 	switch {
-	case m.GetError() || !known && c.desk.Fallback != nil:
+	case m.GetError() || !known:
 		c.onUnknown(ctx, ask)
-	case !known:
-		c.say(ctx, &uipb.Undelivered{Opcode: m.GetOpcode()}, 0)
 	case !r.Isolated:
 		c.say(ctx, &uipb.UnmarshalError{Message: "Required field was missing: contextId", BadData: excerpt(m.GetPayload())}, 0)
 	case m.GetFlaw() != "":
@@ -311,9 +309,11 @@ func (c *client) onUnknown(ctx actor.Context, ask *uipb.Ask) {
 	if ask.GetRequest().GetError() {
 		logError(ctx, ask)
 	}
-	if c.desk.Fallback != nil {
-		ctx.Request(c.desk.Fallback, ask)
+	if c.desk.Fallback == nil {
+		c.say(ctx, &uipb.Undelivered{Opcode: ask.GetRequest().GetOpcode()}, 0)
+		return
 	}
+	ctx.Request(c.desk.Fallback, ask)
 }
 
 // logError notes that a user interface sent an error, which it never should.

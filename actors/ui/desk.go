@@ -13,7 +13,8 @@ const (
 	DefaultTalks   = 1024             // conversations of one connection
 )
 
-// Route says who answers an opcode.
+// Route says who answers an opcode. No uipb.Answered comes for an answer whose
+// asker is gone, or that came too late: whoever waits for it needs a time-out.
 type Route struct {
 	To       *actor.PID
 	Timeout  time.Duration // 0: DefaultTimeout
@@ -33,7 +34,7 @@ type Desk struct {
 	// Departed is told of each connection that is gone, by a vaultpb.Departed; nil:
 	// nobody.
 	Departed *actor.PID
-	Talks    int           // conversations of one connection; 0: DefaultTalks
+	Talks    int // conversations of one connection; 0: DefaultTalks
 }
 
 func (d Desk) withDefaults() Desk {

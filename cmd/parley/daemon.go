@@ -110,6 +110,9 @@ func runDaemon(cmd *cobra.Command, serving func(ctx context.Context, port uint16
 	if os.Geteuid() != 0 {
 		log.Info("not root: Nodes run as the same user as this Daemon", slog.Int("uid", os.Geteuid()))
 	}
+	stop := make(chan struct{})
+	defer close(stop)
+	go hush(d.Frames, stop)
 	if err := readyDaemon(cmd.OutOrStdout(), uis[0]); err != nil {
 		return errors.Join(err, stopDaemon(d, log))
 	}

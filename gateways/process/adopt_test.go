@@ -123,7 +123,7 @@ func TestAdoptWhatIsWatchedOver(t *testing.T) {
 		t.Errorf("got %v from %v, want %v from %v", again, same, m, from)
 	}
 	kill(t, m.GetPid())
-	if got := r.ended(); got.GetSignal() != "killed" {
+	if got := r.ended(); got.GetSignal() != "SIGKILL" {
 		t.Errorf("got %v", got)
 	}
 	r.stopActors()

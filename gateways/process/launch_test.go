@@ -185,7 +185,7 @@ func TestSquatter(t *testing.T) {
 			kill(t, m.GetPid())
 		case *processpb.Ended:
 			done++
-			if !m.GetReady() || m.GetSignal() != "killed" {
+			if !m.GetReady() || m.GetSignal() != "SIGKILL" {
 				t.Errorf("got %v", m)
 			}
 			if started < launches {

@@ -28,7 +28,7 @@ func TestReadyThenEnded(t *testing.T) {
 	}
 	r.line(m.GetPid(), "here I am")
 	kill(t, m.GetPid())
-	want := &processpb.Ended{Pid: m.GetPid(), Ready: true, Signal: "killed", LastLines: []string{"here I am"}}
+	want := &processpb.Ended{Pid: m.GetPid(), Ready: true, Signal: "SIGKILL", LastLines: []string{"here I am"}}
 	if got := r.ended(); !proto.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -71,10 +71,10 @@ func TestEndings(t *testing.T) {
 		"before ready, last words":   {[]string{"say", "port 8912 is taken", "say", "bye", "exit", "1"}, &processpb.Ended{ExitCode: code(1), LastLines: []string{"port 8912 is taken", "bye"}}},
 		"before ready, without one":  {[]string{"exit", "0"}, &processpb.Ended{ExitCode: code(0)}},
 		"a line without an end":      {[]string{"part", "no more", "exit", "2"}, &processpb.Ended{ExitCode: code(2), LastLines: []string{"no more"}}},
-		"before ready, by a signal":  {[]string{"die", "9"}, &processpb.Ended{Signal: "killed"}},
+		"before ready, by a signal":  {[]string{"die", "9"}, &processpb.Ended{Signal: "SIGKILL"}},
 		"after ready, code":          {[]string{"ready", "R", "exit", "42"}, &processpb.Ended{Ready: true, ExitCode: code(42)}},
 		"after ready, no code":       {[]string{"ready", "R", "exit", "0"}, &processpb.Ended{Ready: true, ExitCode: code(0)}},
-		"after ready, killed":        {[]string{"ready", "R", "die", "9"}, &processpb.Ended{Ready: true, Signal: "killed"}},
+		"after ready, killed":        {[]string{"ready", "R", "die", "9"}, &processpb.Ended{Ready: true, Signal: "SIGKILL"}},
 		"wrong byte is not ready":    {[]string{"ready", "x", "exit", "3"}, &processpb.Ended{ExitCode: code(3)}},
 		"harmless on a terminal":     {[]string{"say", "\x1b[2Jred\u202e", "exit", "0"}, &processpb.Ended{ExitCode: code(0), LastLines: []string{"\ufffd[2Jred\ufffd"}}},
 		"a panic is told from where": {append(append([]string{"say", "fine", "say", "panic: oh"}, many("say", 40)...), "exit", "2"), &processpb.Ended{ExitCode: code(2), LastLines: append([]string{"panic: oh"}, values(many("say", 19))...)}},
@@ -123,7 +123,7 @@ func TestNotReadyInTime(t *testing.T) {
 	for name, c := range map[string]struct {
 		term string
 		want string
-	}{"asked": {"5", ""}, "made to": {"", "killed"}} {
+	}{"asked": {"5", ""}, "made to": {"", "SIGKILL"}} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, func(o *Options) { o.ReadyLimit, o.KillAfter = 2*time.Second, 300*time.Millisecond })
 			began := time.Now()
@@ -147,8 +147,8 @@ func TestStop(t *testing.T) {
 		signal string
 	}{
 		"in order":         {[]string{"term", "6", "ready", "R", "hang", ""}, 60_000, 6, ""},
-		"by force":         {[]string{"term", "", "ready", "R", "hang", ""}, 50, -1, "killed"},
-		"by force at once": {[]string{"term", "6", "ready", "R", "hang", ""}, 0, -1, "killed"},
+		"by force":         {[]string{"term", "", "ready", "R", "hang", ""}, 50, -1, "SIGKILL"},
+		"by force at once": {[]string{"term", "6", "ready", "R", "hang", ""}, 0, -1, "SIGKILL"},
 	} {
 		for _, to := range []string{"process", "processes"} {
 			t.Run(name+", told to "+to, func(t *testing.T) {
@@ -175,7 +175,7 @@ func TestStopBeforeReady(t *testing.T) {
 	r := newRig(t, nil)
 	r.launch("hang", "")
 	r.send(r.processes, &processpb.Stop{GraceMs: 60_000})
-	if got := r.ended(); got.GetReady() || got.GetSignal() != "terminated" && got.GetFailure() == "" {
+	if got := r.ended(); got.GetReady() || got.GetSignal() != "SIGTERM" && got.GetFailure() == "" {
 		t.Errorf("got %v", got)
 	}
 	r.send(r.processes, &processpb.Stop{GraceMs: 60_000}) // nothing runs

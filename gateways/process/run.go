@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"parley/messages/processpb"
 )
 
@@ -141,12 +143,20 @@ func ending(state *os.ProcessState, err error, lines []string) *exited {
 	status, ok := state.Sys().(syscall.WaitStatus)
 	switch {
 	case ok && status.Signaled():
-		e.signal = status.Signal().String()
+		e.signal = signalName(status.Signal())
 	case ok && status.Exited():
 		code := int32(status.ExitStatus())
 		e.code = &code
 	}
 	return e
+}
+
+// signalName is how people call s, as in SIGKILL.
+func signalName(s syscall.Signal) string {
+	if name := unix.SignalName(s); name != "" {
+		return name
+	}
+	return s.String() // real-time signals have numbers only
 }
 
 // adopt watches over a Node that somebody else started, and stays until it has

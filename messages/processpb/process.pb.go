@@ -358,7 +358,7 @@ type Ended struct {
 	Pid           uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`                                 // 0: it was never started
 	Ready         bool                   `protobuf:"varint,2,opt,name=ready,proto3" json:"ready,omitempty"`                             // it had been Ready, or was adopted
 	ExitCode      *int32                 `protobuf:"varint,3,opt,name=exit_code,json=exitCode,proto3,oneof" json:"exit_code,omitempty"` // absent: killed, or not known
-	Signal        string                 `protobuf:"bytes,4,opt,name=signal,proto3" json:"signal,omitempty"`                            // as in "killed"; empty: none
+	Signal        string                 `protobuf:"bytes,4,opt,name=signal,proto3" json:"signal,omitempty"`                            // as in "SIGKILL"; empty: none
 	LastLines     []string               `protobuf:"bytes,5,rep,name=last_lines,json=lastLines,proto3" json:"last_lines,omitempty"`     // of its stderr, oldest first, harmless on a terminal; at most 20
 	Failure       string                 `protobuf:"bytes,6,opt,name=failure,proto3" json:"failure,omitempty"`                          // why it could not be started or waited for
 	unknownFields protoimpl.UnknownFields

@@ -57,3 +57,6 @@ func (*Peers) IgnoreDeadLetterLogging() {}
 // IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging. A line about
 // a lost line would be lost, too.
 func (*LogLine) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
+func (*Announced) IgnoreDeadLetterLogging() {}

@@ -2372,6 +2372,7 @@ type Announce struct {
 	OptIn         bool                   `protobuf:"varint,3,opt,name=opt_in,json=optIn,proto3" json:"opt_in,omitempty"`          // only those who subscribed to its opcode
 	RetainMs      uint32                 `protobuf:"varint,4,opt,name=retain_ms,json=retainMs,proto3" json:"retain_ms,omitempty"` // told to those who connect within this time, too
 	Lossy         bool                   `protobuf:"varint,5,opt,name=lossy,proto3" json:"lossy,omitempty"`                       // the oldest queued ones are dropped for a UI that does not keep up
+	Confirm       bool                   `protobuf:"varint,6,opt,name=confirm,proto3" json:"confirm,omitempty"`                   // who sent it wants an Announced
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2441,6 +2442,51 @@ func (x *Announce) GetLossy() bool {
 	return false
 }
 
+func (x *Announce) GetConfirm() bool {
+	if x != nil {
+		return x.Confirm
+	}
+	return false
+}
+
+// Announced confirms an Announce: what its sender says next comes behind it at
+// every user interface.
+type Announced struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Announced) Reset() {
+	*x = Announced{}
+	mi := &file_ui_ui_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Announced) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Announced) ProtoMessage() {}
+
+func (x *Announced) ProtoReflect() protoreflect.Message {
+	mi := &file_ui_ui_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Announced.ProtoReflect.Descriptor instead.
+func (*Announced) Descriptor() ([]byte, []int) {
+	return file_ui_ui_proto_rawDescGZIP(), []int{35}
+}
+
 // LogDemand says which log lines are wanted by anybody.
 type LogDemand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2451,7 +2497,7 @@ type LogDemand struct {
 
 func (x *LogDemand) Reset() {
 	*x = LogDemand{}
-	mi := &file_ui_ui_proto_msgTypes[35]
+	mi := &file_ui_ui_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2463,7 +2509,7 @@ func (x *LogDemand) String() string {
 func (*LogDemand) ProtoMessage() {}
 
 func (x *LogDemand) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[35]
+	mi := &file_ui_ui_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2476,7 +2522,7 @@ func (x *LogDemand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogDemand.ProtoReflect.Descriptor instead.
 func (*LogDemand) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{35}
+	return file_ui_ui_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *LogDemand) GetLevel() LogLevel {
@@ -2495,7 +2541,7 @@ type Reload struct {
 
 func (x *Reload) Reset() {
 	*x = Reload{}
-	mi := &file_ui_ui_proto_msgTypes[36]
+	mi := &file_ui_ui_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2507,7 +2553,7 @@ func (x *Reload) String() string {
 func (*Reload) ProtoMessage() {}
 
 func (x *Reload) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[36]
+	mi := &file_ui_ui_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2520,18 +2566,18 @@ func (x *Reload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reload.ProtoReflect.Descriptor instead.
 func (*Reload) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{36}
+	return file_ui_ui_proto_rawDescGZIP(), []int{37}
 }
 
 var File_ui_ui_proto protoreflect.FileDescriptor
 
 const file_ui_ui_proto_rawDesc = "" +
 	"\n" +
-	"\vui/ui.proto\x12\x02ui\x1a\x11relay/relay.proto\"\xa2\x04\n" +
+	"\vui/ui.proto\x12\x02ui\x1a\x11relay/relay.proto\"\xa7\x04\n" +
 	"\aRequest\x12\x1d\n" +
 	"\acontext\x18\x01 \x01(\x04H\x01R\acontext\x88\x01\x01\x12\x16\n" +
-	"\x06opcode\x18\x02 \x01(\tR\x06opcode\x12\x18\n" +
-	"\apayload\x18\x03 \x01(\fR\apayload\x12\x16\n" +
+	"\x06opcode\x18\x02 \x01(\tR\x06opcode\x12\x1d\n" +
+	"\apayload\x18\x03 \x01(\fB\x03\x80\x01\x01R\apayload\x12\x16\n" +
 	"\x06charge\x18\x04 \x01(\rR\x06charge\x12\x12\n" +
 	"\x04flaw\x18\x05 \x01(\tR\x04flaw\x12\x14\n" +
 	"\x05error\x18\x06 \x01(\bR\x05error\x12(\n" +
@@ -2568,11 +2614,11 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"I\n" +
 	"\fCrashRequest\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12#\n" +
-	"\rpanic_message\x18\x02 \x01(\tR\fpanicMessage\"Y\n" +
+	"\rpanic_message\x18\x02 \x01(\tR\fpanicMessage\"^\n" +
 	"\n" +
 	"Unreadable\x12\x18\n" +
-	"\amessage\x18\x01 \x01(\tR\amessage\x12\x19\n" +
-	"\bbad_data\x18\x02 \x01(\tR\abadData\x12\x16\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage\x12\x1e\n" +
+	"\bbad_data\x18\x02 \x01(\tB\x03\x80\x01\x01R\abadData\x12\x16\n" +
 	"\x06charge\x18\x03 \x01(\rR\x06charge\"a\n" +
 	"\x05Asker\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\x04R\x06member\x12\x10\n" +
@@ -2633,12 +2679,12 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\x04text\x18\x02 \x01(\tR\x04text\"Y\n" +
 	"\aStarted\x12$\n" +
 	"\x0enew_process_id\x18\x01 \x01(\rR\fnewProcessId\x12(\n" +
-	"\x10redirect_ui_port\x18\x02 \x01(\rR\x0eredirectUiPort\"{\n" +
+	"\x10redirect_ui_port\x18\x02 \x01(\rR\x0eredirectUiPort\"\x80\x01\n" +
 	"\bRedirect\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\rR\x04port\x12\x16\n" +
 	"\x06opcode\x18\x02 \x01(\tR\x06opcode\x12\x1d\n" +
-	"\acontext\x18\x03 \x01(\x04H\x00R\acontext\x88\x01\x01\x12\x18\n" +
-	"\apayload\x18\x04 \x01(\fR\apayloadB\n" +
+	"\acontext\x18\x03 \x01(\x04H\x00R\acontext\x88\x01\x01\x12\x1d\n" +
+	"\apayload\x18\x04 \x01(\fB\x03\x80\x01\x01R\apayloadB\n" +
 	"\n" +
 	"\b_context\"%\n" +
 	"\vUndelivered\x12\x16\n" +
@@ -2653,10 +2699,10 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\x06signal\x18\x05 \x01(\tR\x06signal\x12\x1c\n" +
 	"\trequested\x18\x06 \x01(\bR\trequestedB\f\n" +
 	"\n" +
-	"_exit_code\"E\n" +
+	"_exit_code\"J\n" +
 	"\x0eUnmarshalError\x12\x18\n" +
-	"\amessage\x18\x01 \x01(\tR\amessage\x12\x19\n" +
-	"\bbad_data\x18\x02 \x01(\tR\abadData\"@\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage\x12\x1e\n" +
+	"\bbad_data\x18\x02 \x01(\tB\x03\x80\x01\x01R\abadData\"@\n" +
 	"\n" +
 	"Descriptor\x12#\n" +
 	"\n" +
@@ -2690,13 +2736,15 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\x05peers\x18\x01 \x03(\v2\b.ui.PeerR\x05peers\"4\n" +
 	"\x04Peer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddress\"\x96\x01\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"\xb0\x01\n" +
 	"\bAnnounce\x12(\n" +
 	"\bresponse\x18\x01 \x01(\v2\f.ui.ResponseR\bresponse\x12\x16\n" +
 	"\x06except\x18\x02 \x01(\x04R\x06except\x12\x15\n" +
 	"\x06opt_in\x18\x03 \x01(\bR\x05optIn\x12\x1b\n" +
 	"\tretain_ms\x18\x04 \x01(\rR\bretainMs\x12\x14\n" +
-	"\x05lossy\x18\x05 \x01(\bR\x05lossy\"/\n" +
+	"\x05lossy\x18\x05 \x01(\bR\x05lossy\x12\x18\n" +
+	"\aconfirm\x18\x06 \x01(\bR\aconfirm\"\v\n" +
+	"\tAnnounced\"/\n" +
 	"\tLogDemand\x12\"\n" +
 	"\x05level\x18\x01 \x01(\x0e2\f.ui.LogLevelR\x05level\"\b\n" +
 	"\x06Reload*\x8c\x01\n" +
@@ -2721,7 +2769,7 @@ func file_ui_ui_proto_rawDescGZIP() []byte {
 }
 
 var file_ui_ui_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_ui_ui_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_ui_ui_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_ui_ui_proto_goTypes = []any{
 	(LogLevel)(0),                   // 0: ui.LogLevel
 	(*Request)(nil),                 // 1: ui.Request
@@ -2759,11 +2807,12 @@ var file_ui_ui_proto_goTypes = []any{
 	(*Peers)(nil),                   // 33: ui.Peers
 	(*Peer)(nil),                    // 34: ui.Peer
 	(*Announce)(nil),                // 35: ui.Announce
-	(*LogDemand)(nil),               // 36: ui.LogDemand
-	(*Reload)(nil),                  // 37: ui.Reload
-	(*relaypb.NodeStats)(nil),       // 38: relay.NodeStats
-	(*relaypb.HostStats)(nil),       // 39: relay.HostStats
-	(*relaypb.ChannelStats)(nil),    // 40: relay.ChannelStats
+	(*Announced)(nil),               // 36: ui.Announced
+	(*LogDemand)(nil),               // 37: ui.LogDemand
+	(*Reload)(nil),                  // 38: ui.Reload
+	(*relaypb.NodeStats)(nil),       // 39: relay.NodeStats
+	(*relaypb.HostStats)(nil),       // 40: relay.HostStats
+	(*relaypb.ChannelStats)(nil),    // 41: relay.ChannelStats
 }
 var file_ui_ui_proto_depIdxs = []int32{
 	3,  // 0: ui.Request.setup:type_name -> ui.SetupRequest
@@ -2790,15 +2839,15 @@ var file_ui_ui_proto_depIdxs = []int32{
 	28, // 21: ui.Response.password_match:type_name -> ui.PasswordMatch
 	29, // 22: ui.Response.configuration:type_name -> ui.Configuration
 	31, // 23: ui.Response.log:type_name -> ui.LogLine
-	38, // 24: ui.Response.node_stats:type_name -> relay.NodeStats
-	39, // 25: ui.Response.host_stats:type_name -> relay.HostStats
+	39, // 24: ui.Response.node_stats:type_name -> relay.NodeStats
+	40, // 25: ui.Response.host_stats:type_name -> relay.HostStats
 	32, // 26: ui.Response.channels:type_name -> ui.Channels
 	33, // 27: ui.Response.peers:type_name -> ui.Peers
 	18, // 28: ui.SetupResponse.values:type_name -> ui.SetupValue
 	19, // 29: ui.SetupResponse.errors:type_name -> ui.SetupError
 	30, // 30: ui.Configuration.gateways:type_name -> ui.Gateway
 	0,  // 31: ui.LogLine.level:type_name -> ui.LogLevel
-	40, // 32: ui.Channels.channels:type_name -> relay.ChannelStats
+	41, // 32: ui.Channels.channels:type_name -> relay.ChannelStats
 	34, // 33: ui.Peers.peers:type_name -> ui.Peer
 	14, // 34: ui.Announce.response:type_name -> ui.Response
 	0,  // 35: ui.LogDemand.level:type_name -> ui.LogLevel
@@ -2855,7 +2904,7 @@ func file_ui_ui_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ui_ui_proto_rawDesc), len(file_ui_ui_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   37,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

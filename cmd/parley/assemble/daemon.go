@@ -64,6 +64,9 @@ func (d *Daemon) features(ctx actor.Context, p DaemonParts) {
 	d.uis.spawnLinks(ctx, ui.Desk{Routes: daemon.Routes(d.setup, d.launcher, d.uis.broadcasts), Fallback: redirect})
 }
 
+// Frames is how many messages came in from user interfaces.
+func (d *Daemon) Frames() int64 { return d.uis.kind.Frames() }
+
 // Reload reads the config file and the environment again.
 func (d *Daemon) Reload() { d.sys.Root.Send(d.setup, &uipb.Reload{}) }
 

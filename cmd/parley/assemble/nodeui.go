@@ -30,6 +30,7 @@ type NodeUI struct {
 	Password *vault.Secret            // of the database, as configured; nil: none. Closed by the node
 	Tee      *node.Tee                // the node's log goes through it
 	Apply    func(name, value string) // an option that may change has a new value; returns at once
+	Kill     func(text string)        // ends the process as a panic does; nil: a panic
 }
 
 // nodeUI is what such a node has more.
@@ -62,7 +63,7 @@ func (u *nodeUI) spawn(ctx actor.Context, n *Node, c *config.Node, facts *uipb.C
 			Name: c.Name, Descriptor: func() string { return descriptor(c) }, Stats: n.Stats, Host: n.Host, Broadcasts: u.uis.broadcasts,
 		}),
 		Shutdown:   node.SpawnShutdown(ctx, node.Ending{Close: u.uis.close, End: func() { close(u.ended) }}),
-		Crash:      node.SpawnCrash(ctx, c.CrashPoint, nil),
+		Crash:      node.SpawnCrash(ctx, c.CrashPoint, u.with.Kill),
 		Broadcasts: u.uis.broadcasts,
 	})})
 }
@@ -111,9 +112,22 @@ func (n *Node) Opened(c *config.Node) error {
 	case standing.GetError() != "":
 		tree.Log(n.sys).Error("secrets are not available", slog.String("reason", standing.GetError()))
 	case len(c.Neighbors) > 0:
-		n.sys.Root.Send(n.ui.safe, &vaultpb.SealRequest{Secret: &vaultpb.Secret{
-			Name: node.SecretPastNeighbors, Value: []byte(strings.Join(c.Neighbors, "\n")),
-		}})
+		return n.keepNeighbors(c.Neighbors)
+	}
+	return nil
+}
+
+// keepNeighbors puts descriptors among the secrets. Without the password those
+// of an earlier time stay.
+func (n *Node) keepNeighbors(all []string) error {
+	answer, err := n.sys.Root.RequestFuture(n.ui.safe, &vaultpb.SealRequest{Secret: &vaultpb.Secret{
+		Name: node.SecretPastNeighbors, Value: []byte(strings.Join(all, "\n")),
+	}}, openMost).Result() // a request: the safe passes over what nobody wants to hear of
+	if err != nil {
+		return fmt.Errorf("node: the neighbors could not be put among the secrets: %w", err)
+	}
+	if why := answer.(*vaultpb.SealResponse).GetError(); why != "" {
+		tree.Log(n.sys).Info("neighbors are not among the secrets", slog.String("reason", why))
 	}
 	return nil
 }

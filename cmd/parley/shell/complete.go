@@ -23,14 +23,42 @@ func (sh *shell) complete(line []rune, cursor int) readline.Completions {
 		word = words[len(words)-1]
 		words = words[:len(words)-1]
 	}
-	var described []string
+	var plain, described []string
 	for _, c := range sh.candidates(words, word) {
 		text, about, _ := strings.Cut(c, "\t")
 		if strings.HasPrefix(text, word) {
+			plain = append(plain, text)
 			described = append(described, text, about)
 		}
 	}
-	return readline.CompleteValuesDescribed(described...)
+	width, height := screenSize()
+	if len(plain) <= height/2 { // one a line
+		return readline.CompleteValuesDescribed(described...)
+	}
+	fits := fitting(plain, width, height)
+	shown := readline.CompleteValues(plain[:fits]...)
+	if fits < len(plain) {
+		shown = shown.Merge(readline.CompleteMessage("%d more: type on", len(plain)-fits))
+	}
+	return shown
+}
+
+const (
+	// gutter stands between two columns of candidates.
+	gutter = 2
+	// reserved rows hold the line that is typed, and what is said about the list.
+	reserved = 4
+)
+
+// fitting is how many words can be listed on a screen: the line editor would
+// write over a longer list.
+func fitting(words []string, width, height int) int {
+	widest := 1
+	for _, w := range words {
+		widest = max(widest, len(w))
+	}
+	columns := max(width/(widest+gutter+1), 1)
+	return min(len(words), columns*max(height-reserved, 1))
 }
 
 // candidates are what can follow words, each with a tab and what it is about.

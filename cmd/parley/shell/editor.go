@@ -22,6 +22,7 @@ const (
 	showNotes = "parley-show-notes"
 	// notesKey runs it: Ctrl-^, which means nothing else.
 	notesKey = '\x1e'
+	tab      = "\t"
 )
 
 // editor reads lines from the terminal.
@@ -77,6 +78,14 @@ func newEditor(ctx context.Context, notes *notes, h *history) *editor {
 	}
 	e.SyntaxHighlighter = e.look
 	_ = e.Config.Set("cursor-position-probe", false) // never fails; see room
+	// Tab inserts what all candidates have in common and lists them; the next ones
+	// go through the list.
+	_ = e.Config.Set("menu-complete-display-prefix", true)
+	for keys := range e.Config.Binds {
+		if bind := e.Config.Binds[keys][tab]; bind.Action == "complete" {
+			_ = e.Config.Bind(keys, tab, "menu-complete", false)
+		}
+	}
 	return e
 }
 
@@ -109,10 +118,7 @@ func (e *editor) look(line []rune) string {
 // them. It could ask the terminal where the cursor is, but loses what is typed
 // until the answer comes.
 func (e *editor) room(line []rune) string {
-	width, _, err := term.GetSize(int(os.Stdout.Fd()))
-	if err != nil || width <= 0 {
-		width = usualWidth
-	}
+	width, _ := screenSize()
 	used := len(promptText)
 	for _, r := range line {
 		used++
@@ -128,9 +134,18 @@ const (
 	// index moves the cursor down, and the screen up if it must. Source: ECMA-48
 	// (1986), 8.3.59.
 	index = "\x1bD"
-	// usualWidth is that of a terminal that does not tell, in columns.
-	usualWidth = 80
+	// What a terminal has that does not tell, in columns and rows.
+	usualWidth, usualHeight = 80, 24
 )
+
+// screenSize is the terminal's, in columns and rows.
+func screenSize() (width, height int) {
+	width, height, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil || width <= 0 || height <= 0 {
+		return usualWidth, usualHeight
+	}
+	return width, height
+}
 
 // show prints notes above the line.
 func (e *editor) show() {

@@ -12,11 +12,11 @@ const exitNothing = 3
 
 // Codes that are told apart here. Source: gateways/uiv2/PROTOCOL.md, Errors.
 const (
-	CodeLaunch      uint64 = 1<<63 | 1
-	CodeNoNode      uint64 = 1<<63 | 2
-	CodeRunning     uint64 = 1<<63 | 3
-	CodeTimeout     uint64 = 1<<63 | 6
-	CodeBadPassword uint64 = 1<<48 | 6
+	CodeLaunch  uint64 = 1<<63 | 1
+	CodeNoNode  uint64 = 1<<63 | 2
+	CodeRunning uint64 = 1<<63 | 3
+	CodeTimeout uint64 = 1<<63 | 6
+	CodeWrite   uint64 = 1<<48 | 2
 )
 
 // Refused is an error that a server answered with.

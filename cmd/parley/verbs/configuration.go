@@ -89,11 +89,16 @@ func printConfiguration(c *call, raw jsontext.Value) error {
 	return c.table(rows...)
 }
 
-func setConfigurationVerb(d *Desk) *cobra.Command {
+// runtimeNames are what can be changed; none is a secret.
+func runtimeNames() map[string]bool {
 	names := map[string]bool{}
 	for _, name := range config.Runtime() {
 		names[name] = false
 	}
+	return names
+}
+
+func setConfigurationVerb(d *Desk) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set-configuration --NAME VALUE…",
 		Short: "Change what can be changed while the Node runs",
@@ -104,7 +109,7 @@ is started anew has its values.`,
 		Example:            "  " + d.Prefix + "set-configuration --log-level debug",
 		DisableFlagParsing: true,
 	}
-	return d.pairs(cmd, names, func(c *call, _ map[string]bool, given []pair) error {
+	return d.pairs(cmd, runtimeNames, func(c *call, _ map[string]bool, given []pair) error {
 		if len(given) == 0 {
 			return usage("name what is to be changed, as in: %sset-configuration --log-level debug", c.Prefix)
 		}

@@ -91,6 +91,10 @@ func (d *Desk) refusal(r *talk.Refused, text string) string {
 		if !strings.Contains(r.Message, "setup") {
 			return text + "\n  see what it is started with: " + d.Prefix + "setup"
 		}
+	case talk.CodeWrite:
+		if r.Opcode == "changePassword" && strings.Contains(r.Message, "already has a password") {
+			return text + ", with: " + d.Prefix + "change-password"
+		}
 	}
 	return text
 }

@@ -18,16 +18,20 @@ type pair struct {
 	value *string // nil: there was none
 }
 
-// pairs makes a verb that takes names with and without values. names tells for
-// each whether it is a secret.
-func (d *Desk) pairs(cmd *cobra.Command, names map[string]bool, run func(*call, map[string]bool, []pair) error) *cobra.Command {
+// pairs makes a verb that takes names with and without values. known tells for
+// each whether it is a secret; it is asked when the verb is used.
+func (d *Desk) pairs(cmd *cobra.Command, known func() map[string]bool, run func(*call, map[string]bool, []pair) error) *cobra.Command {
 	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return completePair(names, args, word), cobra.ShellCompDirectiveNoFileComp
+		return completePair(known(), args, word), cobra.ShellCompDirectiveNoFileComp
 	}
-	var given []pair
+	var (
+		names map[string]bool
+		given []pair
+	)
 	d.verb(cmd, func(c *call) error { return run(c, names, given) })
 	inner := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		names = known()
 		if given, err = split(cmd, names, args); errors.Is(err, pflag.ErrHelp) {
 			return cmd.Help()
 		} else if err != nil {
@@ -110,7 +114,7 @@ func completePair(names map[string]bool, args []string, word string) []cobra.Com
 		return append(all, Values(of[last])...)
 	}
 	for name := range names {
-		if !slices.Contains(args, "--"+name) {
+		if !slices.Contains(args, "--"+name) && (!of[name].Inert || strings.HasPrefix("--"+name, word) && len(word) > len("--")) {
 			all = append(all, cobra.CompletionWithDesc("--"+name, of[name].Help))
 		}
 	}

@@ -73,7 +73,7 @@ by file or environment, Default, Blank (there is none, and none is needed), Requ
 		Example:            "  " + d.Prefix + "setup\n  " + d.Prefix + "setup --node-name attic --log-level debug\n  " + d.Prefix + "setup --log-level\n  " + d.Prefix + "setup --db-password",
 		DisableFlagParsing: true,
 	}
-	return d.pairs(cmd, setupNames(), runSetup)
+	return d.pairs(cmd, setupNames, runSetup)
 }
 
 // setupNames are the parameters, and whether each is a secret.

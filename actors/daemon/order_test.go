@@ -1,0 +1,75 @@
+package daemon
+
+import (
+	"testing"
+	"time"
+
+	"parley/actors/ui"
+)
+
+// TestNextTurnWaitsForTheLastWord: what setup says next comes behind what it
+// said last, at every user interface; who never confirms holds it up for a moment
+// only.
+func TestNextTurnWaitsForTheLastWord(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.quiet()
+		w.mute = true
+		a, b := w.set(anna, "ip", "1"), w.set(berta, "ip", "2")
+		w.quiet()
+		a.wants("ip=1(Set)")
+		if len(b.answers) > 0 || len(w.broadcasts("setup")) != 1 {
+			t.Fatalf("answered %v, announced %v", b.answers, w.announced)
+		}
+		w.d.Run(confirmMost - time.Millisecond)
+		if len(b.answers) > 0 {
+			t.Fatalf("answered %v", b.answers)
+		}
+		w.d.Run(2 * time.Millisecond)
+		b.wants("ip=2(Set)")
+		if len(w.broadcasts("setup")) != 2 {
+			t.Errorf("announced %v", w.announced)
+		}
+		w.mute = false
+		w.d.Run(confirmMost)
+		c, d := w.set(anna, "ip", "3"), w.set(berta)
+		w.quiet()
+		c.wants("ip=3(Set)")
+		d.wants("ip=3(Set)")
+	})
+}
+
+// TestAskerThatIsGoneHoldsUpNobody: its dead letter is as good as its word.
+func TestAskerThatIsGoneHoldsUpNobody(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.quiet()
+		w.disk.held = true
+		a := w.set(anna, "ip", "1")
+		b := w.set(berta, "ip", "2")
+		w.quiet()
+		w.hangUp(a)
+		w.release()
+		w.quiet()
+		b.wants("ip=2(Set)")
+	})
+}
+
+// TestNoNodeWithoutItsFile: what a config file says must not get lost unnoticed.
+func TestNoNodeWithoutItsFile(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.quiet()
+		w.set(anna, "config-file", "nowhere.toml")
+		w.quiet()
+		a := w.launch(anna)
+		w.quiet()
+		a.refused(ui.CodeLaunch, "config-file: no such file: nowhere.toml")
+		w.set(anna, "config-file", "-")
+		w.quiet()
+		w.launch(anna)
+		w.quiet()
+		if len(w.nodes) != 1 {
+			t.Errorf("%d Nodes", len(w.nodes))
+		}
+		w.last().getReady()
+		w.quiet()
+	})
+}
