@@ -24,6 +24,10 @@ func (l *launcher) freezing(ctx actor.Context) {
 			l.fail(ctx, textClosing)
 			return
 		}
+		if m.problem != "" {
+			l.fail(ctx, launchFailed+m.problem)
+			return
+		}
 		what := &processpb.Launch{Settings: m.settings, DataDirectory: l.with.Directory(m.dataDirectory), RealUser: m.realUser}
 		l.state = l.launching
 		l.again = func(ctx actor.Context) { l.forsake(ctx, &processpb.Stop{}) }

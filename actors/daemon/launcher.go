@@ -34,7 +34,7 @@ const (
 // left; idle; freezing, launching and recording a new one; running.
 //
 //	parent    daemon
-//	receives  uipb.Ask, frozen, storepb.ReadResponse, storepb.Written, processpb.Ready, processpb.Ended, processpb.Stop (from who ends the Daemon), faultpb.Failed, overdue
+//	receives  uipb.Ask, frozen, storepb.ReadResponse, storepb.Written, processpb.Ready, processpb.Ended, processpb.Stop (from who ends the Daemon), faultpb.Failed, overdue, lost
 //	sends     processpb.Launch, processpb.Adopt, processpb.Stop to the process gateway; processpb.Keep to the Node's keeper there; freeze to setup; whereabouts to setup and redirect; over to crash; storepb.ReadRequest, storepb.Write to the store; uipb.Started, uipb.Fault to askers; uipb.Announce to broadcasts; processpb.Ended to who asked to stop
 //	stops     with the daemon
 type launcher struct {
@@ -107,8 +107,10 @@ func (l *launcher) Receive(ctx actor.Context) {
 		l.onStarted(ctx)
 	case *actor.Stopping:
 		l.late.Stop()
-	case *actor.Terminated:
-		l.onTerminated(ctx, m)
+	case *actor.Terminated: // it may have overtaken the last word
+		ctx.Send(ctx.Self(), &lost{m.GetWho()})
+	case *lost:
+		l.onLost(ctx, m)
 	case actor.SystemMessage, actor.AutoReceiveMessage:
 	case *processpb.Stop:
 		l.onStop(ctx, m)
@@ -130,9 +132,15 @@ func (l *launcher) onStarted(ctx actor.Context) {
 	}
 }
 
-// onTerminated finds the gateway's actor gone without a word of the Node.
-func (l *launcher) onTerminated(ctx actor.Context, m *actor.Terminated) {
-	if l.keeper != nil && l.keeper.Equal(m.GetWho()) {
+// lost says that an actor of the gateway is gone, behind all that it said.
+type lost struct{ keeper *actor.PID }
+
+// IgnoreDeadLetterLogging marks messages that may find the launcher stopped.
+func (*lost) IgnoreDeadLetterLogging() {}
+
+// onLost finds the gateway's actor gone without a word of the Node.
+func (l *launcher) onLost(ctx actor.Context, m *lost) {
+	if l.keeper != nil && l.keeper.Equal(m.keeper) {
 		l.keeper = nil
 		l.again(ctx)
 	}

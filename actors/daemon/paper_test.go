@@ -246,10 +246,13 @@ func (n *paperNode) end(e *processpb.Ended) {
 	}
 	n.alive = false
 	e.Pid, e.Ready = n.pid, n.ready
-	n.say(e)
 	n.watched = n.keeper != nil
 	if n.keeper != nil {
-		n.w.sys.Root.Send(n.keeper, func(ctx actor.Context) { ctx.Stop(ctx.Self()) })
+		// At once: whoever watches the keeper may hear of its end before its last word.
+		n.w.sys.Root.Send(n.keeper, func(ctx actor.Context) {
+			ctx.Request(n.asker, e)
+			ctx.Stop(ctx.Self())
+		})
 		n.keeper = nil
 	}
 }

@@ -132,7 +132,7 @@ func (c *conversation) onAnswer(ctx actor.Context, body proto.Message) {
 	}
 	c.finish(ctx, r, false)
 	if route.Confirm || route.Fence {
-		ctx.Send(route.To, &uipb.Answered{})
+		ctx.Request(route.To, &uipb.Answered{}) // who waits for several must know whose it was
 	}
 }
 

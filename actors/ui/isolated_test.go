@@ -24,7 +24,7 @@ func TestIsolated(t *testing.T) {
 		{"of a conversation, though there is a Node", true, &uipb.Request{Opcode: "do", Payload: []byte("{}"), Charge: 5}, "unmarshalError Required field was missing: contextId {}", 0},
 		{"with a flaw", false, &uipb.Request{Opcode: "alone", Flaw: "Field x", Payload: []byte("{}"), Charge: 5}, "unmarshalError Field x {}", 0},
 		{"unknown", false, &uipb.Request{Opcode: "nonsense", Charge: 5}, "undelivered nonsense", 0},
-		{"an error", false, &uipb.Request{Opcode: "alone", Error: true, Charge: 5}, "", 0},
+		{"an error", false, &uipb.Request{Opcode: "alone", Error: true, Charge: 5}, "undelivered alone", 0},
 		{"unreadable", false, &uipb.Unreadable{Message: "Couldn't parse", BadData: "x", Charge: 5}, "unmarshalError Couldn't parse x", 0},
 		{"malformed", false, &linkpb.Malformed{Reason: "binary", Charge: 5}, "", 0},
 	} {
