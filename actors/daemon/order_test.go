@@ -1,10 +1,12 @@
 package daemon
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"parley/actors/ui"
+	"parley/messages/uipb"
 )
 
 // TestNextTurnWaitsForTheLastWord: what setup says next comes behind what it
@@ -71,5 +73,39 @@ func TestNoNodeWithoutItsFile(t *testing.T) {
 		}
 		w.last().getReady()
 		w.quiet()
+	})
+}
+
+// TestStartAtOnceAfterAnEnd: what is left to be said of one Node is not taken for
+// news of the next.
+func TestStartAtOnceAfterAnEnd(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.up()
+		for range 20 {
+			w.last().end(killed())
+			nodes := len(w.nodes)
+			var asked []*talk
+			for i := range 10 { // each when it likes: before the end is known, or in the middle of it
+				w.d.Post(fmt.Sprint("impatient", i), func() { asked = append(asked, w.launch(anna)) })
+			}
+			w.quiet()
+			if len(w.nodes) == nodes {
+				asked = append(asked, w.launch(anna))
+				w.quiet()
+			}
+			w.last().getReady()
+			w.quiet()
+			won := 0
+			for _, a := range asked {
+				if _, ok := a.answer().(*uipb.Started); ok {
+					won++
+				} else {
+					a.refused(ui.CodeRunning, "already running")
+				}
+			}
+			if won != 1 {
+				t.Fatalf("%d were told of a new Node", won)
+			}
+		}
 	})
 }
