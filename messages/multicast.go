@@ -36,6 +36,7 @@ type Multicast struct {
 	Origin  uint64        // the sender's link: gets Answer, never Frame; 0: none
 	Answer  proto.Message // to Origin, behind all earlier frames; nil: none
 	Charge  uint32        // inbound credit given back to Origin
+	Written func()        // called when Answer is with Origin's link, or never will be; returns at once. nil: nobody asks
 }
 
 // Bytes implements Load.

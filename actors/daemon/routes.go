@@ -17,7 +17,7 @@ const startTimeout = launchMost + time.Second
 // itself refuses changes by who may only look.
 func Routes(setup, launcher, broadcasts *actor.PID) map[string]ui.Route {
 	return map[string]ui.Route{
-		"setup":       {To: setup, Fence: true},
+		"setup":       {To: setup, Confirm: true},
 		"start":       {To: launcher, Changes: true, Timeout: startTimeout},
 		"subscribe":   {To: broadcasts},
 		"unsubscribe": {To: broadcasts},

@@ -138,7 +138,7 @@ type talk struct {
 func (a *talk) SendUserMessage(_ *actor.PID, m any) {
 	_, m, sender := actor.UnwrapEnvelope(m)
 	a.answers = append(a.answers, m)
-	if sender != nil && !a.w.mute { // a Fence
+	if sender != nil && !a.w.mute { // it wants to be told
 		a.w.sys.Root.RequestWithCustomSender(sender, &uipb.Answered{}, a.pid)
 	}
 }

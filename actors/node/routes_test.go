@@ -25,7 +25,7 @@ func TestRoutes(t *testing.T) {
 		for _, flag := range []struct {
 			set  bool
 			name string
-		}{{r.Changes, "changes"}, {r.Confirm, "confirm"}, {r.Isolated, "isolated"}, {r.Fence, "fence"}} {
+		}{{r.Changes, "changes"}, {r.Confirm, "confirm"}, {r.Isolated, "isolated"}} {
 			if flag.set {
 				line += " " + flag.name
 			}

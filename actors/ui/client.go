@@ -167,7 +167,7 @@ func (c *client) onRequest(ctx actor.Context, m *uipb.Request) {
 	if t == nil {
 		if len(c.talks) >= c.desk.Talks && !c.makeRoom(ctx) {
 			fault := Fault(CodeTooMany, "Too many conversations are waiting for answers; wait for one of them, or use another connection")
-			answer(ctx, c.shard, c.asker, respond(m, fault))
+			answer(ctx, c.shard, c.asker, respond(m, fault), nil)
 			return
 		}
 		t = &talk{context: m.GetContext()}
@@ -183,7 +183,7 @@ func (c *client) onRequest(ctx actor.Context, m *uipb.Request) {
 func (c *client) next(ctx actor.Context, t *talk) {
 	if t.pid == nil {
 		t.pid = c.mold.Spawn(ctx, &conversation{
-			desk: c.desk, client: ctx.Self(), link: c.link, shard: c.shard, asker: c.asker, context: t.context,
+			desk: c.desk, client: ctx.Self(), shard: c.shard, asker: c.asker, context: t.context,
 		})
 	}
 	ctx.Send(t.pid, t.waiting[0])
@@ -270,7 +270,7 @@ func (c *client) onLost(ctx actor.Context, m *lost) {
 			delete(c.talks, t.context)
 			return
 		}
-		answer(ctx, c.shard, c.asker, respond(t.waiting[0], Fault(CodeUnknown, textFailed)))
+		answer(ctx, c.shard, c.asker, respond(t.waiting[0], Fault(CodeUnknown, textFailed)), nil)
 		c.advance(ctx, t)
 		return
 	}

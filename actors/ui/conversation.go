@@ -19,12 +19,11 @@ import (
 //
 //	parent    client
 //	receives  uipb.Request, uipb.Redirect, uipb.Undelivered, faultpb.Failed, timeUp; any other body of a response
-//	sends     uipb.Ask to who answers, and uipb.Answered where its route says so; messages.Multicast to the link's shard, or uipb.Response to the link; answered to client
+//	sends     uipb.Ask to who answers, and uipb.Answered where its route says so; messages.Multicast to the link's shard; answered to client
 //	stops     when it was idle for too long, when an answer did not come in time, when who answers failed, with its client
 type conversation struct {
 	desk    *Desk // fixed at spawn, as all of this block
 	client  *actor.PID
-	link    *actor.PID
 	shard   *actor.PID // of the link
 	asker   *uipb.Asker
 	context uint64
@@ -115,33 +114,22 @@ func (c *conversation) onFailed(ctx actor.Context, who string, panicked bool) {
 }
 
 // onAnswer passes an answer on. It takes the way of broadcasts, so that both
-// keep their order; what may be a connection's last answer takes that of the
-// goodbye.
+// keep their order.
 func (c *conversation) onAnswer(ctx actor.Context, body proto.Message) {
 	if c.request == nil {
 		return
 	}
-	r, route := c.response(ctx, body), c.route
-	if c.late == nil { // nobody was asked
-		c.finish(ctx, r, false)
-		return
-	}
-	if route.Confirm {
-		ctx.Send(c.link, r)
-		r = nil
-	}
-	c.finish(ctx, r, false)
-	if route.Confirm || route.Fence {
-		ctx.Request(route.To, &uipb.Answered{}) // who waits for several must know whose it was
-	}
+	c.finish(ctx, c.response(ctx, body), false)
 }
 
-// finish is the end of a request, and if over of the conversation. r is nil if
-// it was sent already.
+// finish is the end of a request, and if over of the conversation.
 func (c *conversation) finish(ctx actor.Context, r *uipb.Response, over bool) {
-	if r != nil {
-		answer(ctx, c.shard, c.asker, r)
+	var written func()
+	if c.late != nil && c.route.Confirm { // somebody was asked
+		root, self, to := ctx.ActorSystem().Root, ctx.Self(), c.route.To
+		written = func() { root.RequestWithCustomSender(to, &uipb.Answered{}, self) }
 	}
+	answer(ctx, c.shard, c.asker, r, written)
 	c.late.Stop()
 	c.request, c.route, c.late = nil, Route{}, nil
 	ctx.Send(c.client, &answered{context: c.context, over: over})
@@ -151,9 +139,10 @@ func (c *conversation) finish(ctx actor.Context, r *uipb.Response, over bool) {
 }
 
 // answer sends r to its asker, behind all that the link's shard has for it, and
-// gives back the credit of the request.
-func answer(ctx actor.Context, shard *actor.PID, to *uipb.Asker, r *uipb.Response) {
-	out := &messages.Multicast{Origin: to.GetMember(), Answer: r, Charge: r.GetCharge()}
+// gives back the credit of the request. written is called behind that; nil: nobody
+// asks.
+func answer(ctx actor.Context, shard *actor.PID, to *uipb.Asker, r *uipb.Response, written func()) {
+	out := &messages.Multicast{Origin: to.GetMember(), Answer: r, Charge: r.GetCharge(), Written: written}
 	r.Charge = 0
 	ctx.Send(shard, out)
 }

@@ -19,8 +19,7 @@ type Route struct {
 	To       *actor.PID
 	Timeout  time.Duration // 0: DefaultTimeout
 	Changes  bool          // only for those who may change things
-	Confirm  bool          // the connection may end after it: To gets a uipb.Answered when its answer is with the link
-	Fence    bool          // To gets a uipb.Answered too; what it announces then comes behind its answer at every UI
+	Confirm  bool          // To gets a uipb.Answered from the conversation when its answer is with the link: whatever it causes then comes behind
 	Isolated bool          // it comes without a context and is never answered
 }
 

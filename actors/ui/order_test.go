@@ -55,7 +55,7 @@ func (m *model) connect() *face {
 
 // draw makes a request up.
 func (m *model) draw(f *face) *asked {
-	a := &asked{opcode: pick(m.rng, "do", "do", "do", "quick", "quick", "change", "fence", "dead", "nonsense", "alone")}
+	a := &asked{opcode: pick(m.rng, "do", "do", "do", "quick", "quick", "change", "bye", "dead", "nonsense", "alone")}
 	switch {
 	case a.opcode == "dead":
 		a.refused = "unknown"

@@ -254,12 +254,12 @@ func TestConfirmed(t *testing.T) {
 	})
 }
 
-// TestFenced is told to all behind its answer.
-func TestFenced(t *testing.T) {
+// TestConfirmedBehind is told to all behind its answer.
+func TestConfirmedBehind(t *testing.T) {
 	in(t, setup{shards: 2}, func(t *testing.T, w *world) {
 		f, g := w.face(), w.face()
 		w.onAnswered = func(ctx actor.Context) { ctx.Send(w.broadcasts, crashed(1)) }
-		f.talk(1, "fence", ok())
+		f.talk(1, "bye", ok())
 		f.wants("1 1", "crashed 1")
 		g.wants("crashed 1")
 		if w.answered != 1 {

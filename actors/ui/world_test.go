@@ -118,7 +118,6 @@ func (w *world) start(ctx actor.Context, s setup) {
 		"quick":       {To: quick, Timeout: timeoutQuick},
 		"change":      {To: do, Changes: true},
 		"bye":         {To: do, Confirm: true},
-		"fence":       {To: do, Fence: true},
 		"dead":        {To: w.sys.NewLocalPID("gone")},
 		"alone":       {To: do, Isolated: true},
 		"aloneChange": {To: do, Isolated: true, Changes: true},
@@ -285,4 +284,7 @@ func (s *paperShard) onMulticast(m *messages.Multicast) {
 		f.hear(r, false)
 	}
 	f.give(m.Charge)
+	if m.Written != nil {
+		m.Written()
+	}
 }

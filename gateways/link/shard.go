@@ -107,8 +107,12 @@ func (s *shard) Receive(ctx actor.Context) {
 // sender's answer is lost with the message: nothing was promised.
 func (s *shard) refused(msg any) {
 	s.kind.metrics.Drop(tree.MailboxFull, 1)
-	if m, ok := msg.(*messages.Multicast); ok && m.Charge > 0 {
+	m, ok := msg.(*messages.Multicast)
+	if ok && m.Charge > 0 {
 		s.kind.root.Send(s.self, settle{m.Origin, m.Charge})
+	}
+	if ok && m.Written != nil {
+		m.Written()
 	}
 }
 
@@ -166,6 +170,9 @@ func (s *shard) onBatch(b *tree.Batch) {
 		m := l.(*messages.Multicast)
 		if o := s.links[m.Origin]; o != nil && m.Charge > 0 {
 			o.credit.give(m.Charge)
+		}
+		if m.Written != nil {
+			m.Written()
 		}
 	}
 	clear(s.groups)

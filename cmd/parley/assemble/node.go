@@ -71,10 +71,10 @@ func Start(sys *actor.ActorSystem, c *config.Node, l Listeners) *Node {
 		HalfOpenPerAddress: c.HalfOpenPerAddress, HalfOpenTotal: c.HalfOpenTotal,
 		Rate: float64(c.ConnectRatePerAddress), Burst: c.ConnectBurst, ExemptLoopback: true,
 	}, guard.Hooks{Log: tree.Log(sys)})
-	n.serve(c, l)
 	if n.ui != nil {
 		n.ui.uis.serve(sys, n.run)
 	}
+	n.serve(c, l)
 	return n
 }
 
@@ -114,9 +114,22 @@ func (n *Node) serve(c *config.Node, l Listeners) {
 	n.run("relay", relayServer, ln)
 	if l.Metrics != nil {
 		own := guard.Rules{LoopbackOnly: true}
-		ops := guard.Server(screened(own, web.Operators(tree.Of(n.sys), n.door.Counts)), guard.ServerOptions{Log: tree.Log(n.sys), Request: -1, Response: -1})
+		ops := guard.Server(screened(own, web.Operators(tree.Of(n.sys), n.refusals)), guard.ServerOptions{Log: tree.Log(n.sys), Request: -1, Response: -1})
 		n.run("metrics", ops, l.Metrics)
 	}
+}
+
+// refusals are those at all doors, by reason.
+func (n *Node) refusals() map[string]uint64 {
+	all := n.door.Counts()
+	if n.ui != nil {
+		for _, d := range n.ui.uis.doors {
+			for reason, count := range d.Counts() {
+				all[reason] += count
+			}
+		}
+	}
+	return all
 }
 
 // screened refuses what a web page could have asked for.

@@ -34,6 +34,7 @@ type UIs struct {
 type uis struct {
 	settings   UIs
 	kind       *link.Kind
+	doors      []*guard.Door
 	servers    []*http.Server
 	fanout     link.Fanout
 	broadcasts *actor.PID
@@ -83,6 +84,7 @@ func (u *uis) serve(sys *actor.ActorSystem, run func(name string, s *http.Server
 	}
 	for _, l := range u.settings.Listeners {
 		door := guard.NewDoor(l, guard.Limits{HalfOpenTotal: uiFiles, MaxConns: u.settings.Most + uiFiles}, guard.Hooks{Log: tree.Log(sys)})
+		u.doors = append(u.doors, door)
 		g := &uiv2.Gateway{
 			Kind: u.kind, Links: u.links, Limit: u.settings.MaxFrame, MaxLinks: int64(u.settings.Most), Own: uint32(os.Getuid()),
 			Policy: func() uiv2.Policy { return *u.policy.Load() }, User: user, Refuse: door.Refuse,
