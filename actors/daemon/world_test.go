@@ -35,7 +35,7 @@ type world struct {
 	cards     []*actor.PID // to be taken back
 	deaf      bool         // the gateway takes no Adopt
 	clocks    bool         // the gateway ends what takes too long
-	mute      bool // nobody confirms
+	mute      bool         // nobody confirms
 }
 
 // failure makes a test's own actor panic.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"parley/cmd/parley/show"
 )
 
 const (
@@ -94,12 +96,12 @@ func health(ctx context.Context, out io.Writer, at string, asJSON bool) error {
 		code, known = healthCodes[c.Healthy]
 	}
 	if !known {
-		return &nothingError{fmt.Errorf("%s did not tell how it is, but %q; is that a node's address?", oneLine(at), plain(string(body), maxLogValue))}
+		return &nothingError{fmt.Errorf("%s did not tell how it is, but %q; is that a node's address?", show.Safe(at), show.Clip(string(body), maxLogValue))}
 	}
 	if asJSON {
 		fmt.Fprintf(out, "%s\n", strings.TrimRight(string(body), "\n"))
 	} else {
-		fmt.Fprintf(out, "%s: %s\n", c.Healthy, plain(c.reasons(), maxLogValue))
+		fmt.Fprintf(out, "%s: %s\n", c.Healthy, show.Clip(c.reasons(), maxLogValue))
 	}
 	if code != 0 {
 		return conditionError(code)

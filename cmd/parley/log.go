@@ -5,17 +5,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
 
 	"parley/cmd/parley/config"
+	"parley/cmd/parley/show"
 )
 
 // maxLogValue is how much of a string value is logged, in bytes.
@@ -97,45 +94,13 @@ func (o *logOutput) Close() {
 func plainAttr(_ []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {
 	case slog.KindString:
-		a.Value = slog.StringValue(plain(a.Value.String(), maxLogValue))
+		a.Value = slog.StringValue(show.Clip(a.Value.String(), maxLogValue))
 	case slog.KindAny:
 		if err, ok := a.Value.Any().(error); ok {
-			a.Value = slog.StringValue(plain(err.Error(), maxLogValue))
+			a.Value = slog.StringValue(show.Clip(err.Error(), maxLogValue))
 		}
 	}
 	return a
-}
-
-// plain is oneLine, cut at most bytes.
-func plain(s string, most int) string {
-	if len(s) > most {
-		for most > 0 && !utf8.RuneStart(s[most]) {
-			most--
-		}
-		s = s[:most] + "…"
-	}
-	return oneLine(s)
-}
-
-// oneLine shows s on one line without control characters or changes of writing
-// direction.
-func oneLine(s string) string {
-	if strings.IndexFunc(s, risky) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if !risky(r) {
-			b.WriteRune(r)
-			continue
-		}
-		b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
-	}
-	return b.String()
-}
-
-func risky(r rune) bool {
-	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar || r == '\u2028' || r == '\u2029'
 }
 
 // apply takes over an option that may change while a node runs.

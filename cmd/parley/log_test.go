@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"parley/cmd/parley/show"
 )
 
 func TestPlain(t *testing.T) {
@@ -27,7 +29,7 @@ func TestPlain(t *testing.T) {
 		{"abcdef", "abc…", 3},
 		{"aéé", "aé…", 4},
 	} {
-		if got := plain(c.in, c.most); got != c.want {
+		if got := show.Clip(c.in, c.most); got != c.want {
 			t.Errorf("%q: want %s, got %s", c.in, c.want, got)
 		}
 	}
@@ -37,7 +39,7 @@ func TestPlain(t *testing.T) {
 func TestPlainIsHarmless(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })).Draw(t, "in")
-		got := plain(in, rapid.IntRange(0, 40).Draw(t, "most"))
+		got := show.Clip(in, rapid.IntRange(0, 40).Draw(t, "most"))
 		if !utf8.ValidString(got) {
 			t.Fatalf("%q: not UTF-8: %q", in, got)
 		}

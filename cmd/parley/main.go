@@ -16,6 +16,7 @@ import (
 	"parley/cmd/parley/bench"
 	"parley/cmd/parley/config"
 	interactive "parley/cmd/parley/shell"
+	"parley/cmd/parley/show"
 	"parley/cmd/parley/verbs"
 )
 
@@ -134,7 +135,7 @@ func finish(c *cobra.Command) {
 				return &usageError{unknownVerb(c, args[0])}
 			}
 			if strings.HasPrefix(err.Error(), "unknown command") { // the library takes it for a verb
-				err = fmt.Errorf("%q is too much, it takes no arguments", plain(args[0], maxLogValue))
+				err = fmt.Errorf("%q is too much, it takes no arguments", show.Clip(args[0], maxLogValue))
 			}
 			return &usageError{fmt.Errorf("%s: %w; see %q", c.Name(), err, c.CommandPath()+" --help")}
 		}
@@ -170,7 +171,7 @@ func unknownVerb(c *cobra.Command, word string) error {
 	if near := c.SuggestionsFor(word); len(near) > 0 {
 		next = fmt.Sprintf("did you mean %q?", c.CommandPath()+" "+near[0])
 	}
-	return fmt.Errorf("unknown verb %q; %s", plain(word, maxLogValue), next)
+	return fmt.Errorf("unknown verb %q; %s", show.Clip(word, maxLogValue), next)
 }
 
 // usageError is wrong usage found outside the options table.

@@ -19,6 +19,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"parley/cmd/parley/config"
+	"parley/cmd/parley/show"
 	"parley/gateways/ws"
 )
 
@@ -177,7 +178,7 @@ func reachError(err error, at string) error {
 		network   net.Error
 		refused   *ws.Refused
 	)
-	text := plain(err.Error(), maxLogValue)
+	text := show.Clip(err.Error(), maxLogValue)
 	switch {
 	case errors.As(err, &untrusted):
 		return fmt.Errorf("%s; to trust a certificate of your own, set SSL_CERT_FILE to its file in the environment", text)
@@ -202,7 +203,7 @@ func turnedAway(r *ws.Refused) error {
 	if json.Unmarshal(r.Body, &body) == nil && body.Help != "" {
 		said = body.Help
 	}
-	return fmt.Errorf("%q answered %s: %s", r.URL, plain(r.Status, maxLogValue), plain(said, maxLogValue))
+	return fmt.Errorf("%q answered %s: %s", r.URL, show.Clip(r.Status, maxLogValue), show.Clip(said, maxLogValue))
 }
 
 // startAdvice is how to have a node at an address, where one command does it.
@@ -232,7 +233,7 @@ var advice = map[string]string{
 
 // refusal is an error for what the relay refused.
 func refusal(channel, reason string) error {
-	text := plain(reason, maxLogValue)
+	text := show.Clip(reason, maxLogValue)
 	if channel != "" {
 		text = fmt.Sprintf("channel %q: %s", channel, text)
 	}
@@ -265,13 +266,13 @@ const slowAdvice = "messages came faster than they were taken here: read them fa
 func endError(err error) error {
 	var c *ws.Closed
 	if !errors.As(err, &c) {
-		return errors.New(plain(err.Error(), maxLogValue))
+		return errors.New(show.Clip(err.Error(), maxLogValue))
 	}
 	text := fmt.Sprintf("closed by the server: %d", c.Code)
 	if c.Code == abnormal { // no code of the server's: it never said anything
 		text = "connection lost"
 	} else if c.Reason != "" {
-		text += " " + plain(c.Reason, maxLogValue)
+		text += " " + show.Clip(c.Reason, maxLogValue)
 	}
 	what := goodbyes[c.Code]
 	if c.Reason == slowConsumer {

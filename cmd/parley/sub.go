@@ -13,6 +13,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
+
+	"parley/cmd/parley/show"
 )
 
 // relaySchemes are those of a relay's /connect.
@@ -189,7 +191,7 @@ func (r *reception) onResponse(a *answer) error {
 	switch {
 	case a.Data.OK:
 		if r.open++; r.open == len(r.channels) {
-			fmt.Fprintf(r.notes, "subscribed to %s at %s\n", quoted(r.channels), oneLine(r.at))
+			fmt.Fprintf(r.notes, "subscribed to %s at %s\n", quoted(r.channels), show.Safe(r.at))
 		}
 		return nil
 	case a.Data.Reason == "busy" && r.busy[i] < busyTries:
@@ -225,9 +227,9 @@ func (r *reception) print(a *answer) error {
 		}
 	} else {
 		if len(r.channels) > 1 {
-			r.line.WriteString(oneLine(a.Data.Channel) + "\t")
+			r.line.WriteString(show.Safe(a.Data.Channel) + "\t")
 		}
-		r.line.WriteString(oneLine(text(a.Data.Message)))
+		r.line.WriteString(show.Safe(text(a.Data.Message)))
 	}
 	r.line.WriteByte('\n')
 	if _, err := r.out.Write(r.line.Bytes()); err != nil {

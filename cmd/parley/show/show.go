@@ -14,10 +14,15 @@ import (
 // Most is how much of one text is shown, in bytes: far above any real one.
 const Most = 16 << 10
 
-// Line is s on one line of at most Most bytes, without control characters or
-// changes of writing direction.
-func Line(s string) string {
-	s = cut(s)
+// Line is Clip at Most bytes.
+func Line(s string) string { return Clip(s, Most) }
+
+// Clip is Safe of at most bytes of s.
+func Clip(s string, most int) string { return Safe(cut(s, most)) }
+
+// Safe is s on one line, without control characters or changes of writing
+// direction.
+func Safe(s string) string {
 	if strings.IndexFunc(s, risky) < 0 {
 		return s
 	}
@@ -35,7 +40,7 @@ func Line(s string) string {
 // Text is s with its line breaks, each line as Line makes it, all but the first
 // indented.
 func Text(s string) string {
-	lines := strings.Split(strings.TrimRight(cut(s), "\r\n"), "\n")
+	lines := strings.Split(strings.TrimRight(cut(s, Most), "\r\n"), "\n")
 	for i := range lines {
 		lines[i] = Line(strings.TrimSuffix(lines[i], "\r"))
 	}
@@ -72,11 +77,10 @@ func unit(b *strings.Builder, r rune) {
 	b.WriteString("0000"[len(hex):] + hex)
 }
 
-func cut(s string) string {
-	if len(s) <= Most {
+func cut(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	most := Most
 	for most > 0 && !utf8.RuneStart(s[most]) {
 		most--
 	}
