@@ -58,7 +58,11 @@ func copyDir(t testing.TB, from, to string) {
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(to, rel), b, 0o600)
+		size := int64(len(b)) // mostly zeros, which take no time if they are a hole
+		if err := os.WriteFile(filepath.Join(to, rel), bytes.TrimRight(b, "\x00"), 0o600); err != nil {
+			return err
+		}
+		return os.Truncate(filepath.Join(to, rel), size)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -141,6 +145,10 @@ func probe(t *testing.T, from string, want map[string]string, name string, at in
 	if err := verdict(want, got, corrupt, r); err != nil {
 		t.Errorf("%s at %d bit %d: %v; report %+v", name, at, bit, err, r)
 	}
+	if r.whole() {
+		closeDB(t, db)
+		return r, nil
+	}
 	put(t, db, "secret/after", "new") // it lives on
 	closeDB(t, db)
 	db = open(t, dir)
@@ -169,7 +177,7 @@ func sample(t testing.TB, path string, n int, rng *rand.Rand) (at []int64) {
 			at = append(at, rng.Int64N(used))
 		}
 	}
-	for i := range int64(6) { // first and last bytes say how to read the rest
+	for i := range int64(4) { // first and last bytes say how to read the rest
 		if i < used {
 			at = append(at, i*3, used-1-i)
 		}
@@ -200,33 +208,40 @@ func TestFlippedBits(t *testing.T) {
 			copyDir(t, live, from)
 		}
 		closeDB(t, db)
-		kinds := map[string]int{}
 		for _, path := range files(t, from) {
 			rel, _ := filepath.Rel(from, path)
-			for _, at := range sample(t, path, 25, rng) {
-				r, err := probe(t, from, want, rel, at, uint(rng.IntN(8)))
-				switch {
-				case err != nil:
-					t.Errorf("%s at %d: %v", rel, at, err)
-				case r.whole():
-					kinds["harmless"]++
-				case r.Undone > 0:
-					kinds["undone"]++
-				case r.Lost > 0:
-					kinds["lost"]++
-				case r.Stale:
-					kinds["stale"]++
-				case len(r.Corrupt) == 1:
-					kinds["one corrupt"]++
-				case len(r.Corrupt) > 1:
-					kinds["more corrupt"]++
-				default:
-					kinds["all mended"]++
+			at := sample(t, path, 8, rng)
+			t.Run(fmt.Sprint("killed ", killed, " ", rel), func(t *testing.T) {
+				t.Parallel() // most of it waits for the disk
+				kinds := map[string]int{}
+				for _, at := range at {
+					r, err := probe(t, from, want, rel, at, uint(at%8))
+					if err != nil {
+						t.Errorf("at %d: %v", at, err)
+					}
+					kinds[kind(r)]++
 				}
-			}
+				t.Log(kinds)
+			})
 		}
-		t.Logf("killed %v: %v", killed, kinds)
 	}
+}
+
+// kind is a report in a word.
+func kind(r Report) string {
+	switch {
+	case r.whole():
+		return "harmless"
+	case r.Undone > 0:
+		return "undone"
+	case r.Lost > 0:
+		return "lost"
+	case r.Stale:
+		return "stale"
+	case len(r.Corrupt) > 0:
+		return "corrupt"
+	}
+	return "mended"
 }
 
 // TestDamagedSecretIsNamed flips each byte of one value, where it lies in a

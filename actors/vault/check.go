@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -154,7 +155,7 @@ func (s *safe) answered(ctx actor.Context, a *ask) bool {
 	switch {
 	case s.flaw != "":
 		s.unreadable(ctx, a)
-	case a.password != nil && (s.lock == nil || len(*a.password) > passwordMost), s.lock != nil && a.password == nil:
+	case (a.password == nil) != (s.lock == nil):
 		s.mismatch(ctx, a)
 	case s.lock == nil:
 		return s.open(ctx, a)
@@ -162,6 +163,41 @@ func (s *safe) answered(ctx actor.Context, a *ask) bool {
 		return false
 	}
 	return true
+}
+
+// tooLong answers what has a password that nobody types, and tells whether it
+// did: such a one is never set, and is not kept while others are checked.
+func tooLong(ctx actor.Context, from *actor.PID, m any) bool {
+	switch m := m.(type) {
+	case *vaultpb.CheckRequest:
+		if len(m.GetPassword()) > passwordMost {
+			ctx.Send(from, &vaultpb.CheckResponse{Serial: m.GetSerial()})
+			return true
+		}
+	case *vaultpb.RevealRequest:
+		if len(m.GetPassword()) > passwordMost {
+			ctx.Send(from, &vaultpb.RevealResponse{Serial: m.GetSerial()})
+			return true
+		}
+	case *vaultpb.RekeyRequest:
+		r := &vaultpb.RekeyResponse{Serial: m.GetSerial()}
+		switch {
+		case len(m.GetOldPassword()) > passwordMost:
+			r.Outcome, r.Reason = vaultpb.RekeyResponse_OUTCOME_BAD_PASSWORD, "vault: the old password is wrong"
+		case len(m.GetNewPassword()) > passwordMost:
+			r.Outcome, r.Reason = vaultpb.RekeyResponse_OUTCOME_NOT_WRITTEN, longPassword(m.GetNewPassword())
+		default:
+			return false
+		}
+		ctx.Send(from, r)
+		return true
+	}
+	return false
+}
+
+// longPassword says what is wrong with a password that nobody types.
+func longPassword(text string) string {
+	return fmt.Sprintf("vault: the new password has %d bytes, at most %d", len(text), passwordMost)
 }
 
 // unreadable answers while the lock cannot be used.
@@ -206,7 +242,7 @@ func (s *safe) open(ctx actor.Context, a *ask) bool {
 		}
 		ctx.Send(a.asker, r)
 	case *vaultpb.RekeyRequest:
-		return s.tooLong(ctx, a, m)
+		return false
 	}
 	return true
 }
@@ -269,10 +305,6 @@ func (s *safe) matched(ctx actor.Context, m *member, a *ask) {
 			s.finish(ctx, m)
 		})
 	case *vaultpb.RekeyRequest:
-		if s.tooLong(ctx, a, r) {
-			s.finish(ctx, m)
-			return
-		}
 		s.rekey(ctx, m, a)
 	}
 	s.nextStranger(ctx) // unless this one is still at it

@@ -35,16 +35,6 @@ func (s *safe) rekeyed(ctx actor.Context, a *ask, o vaultpb.RekeyResponse_Outcom
 	s.settled = true // the end of the change answers who waits
 }
 
-// tooLong refuses a password that nobody types.
-func (s *safe) tooLong(ctx actor.Context, a *ask, m *vaultpb.RekeyRequest) bool {
-	n := len(m.GetNewPassword())
-	if n <= passwordMost {
-		return false
-	}
-	s.rekeyed(ctx, a, vaultpb.RekeyResponse_OUTCOME_NOT_WRITTEN, fmt.Sprintf("vault: the new password has %d bytes, at most %d", n, passwordMost))
-	return true
-}
-
 // rekey makes a lock for the new password. The old one was right, or there is
 // none.
 func (s *safe) rekey(ctx actor.Context, m *member, a *ask) {

@@ -150,7 +150,7 @@ func (s *safe) forgetPlain() {
 
 // onRequest answers, now or when it is known how things stand.
 func (s *safe) onRequest(ctx actor.Context, from *actor.PID, m any) {
-	if from == nil {
+	if from == nil || tooLong(ctx, from, m) {
 		return
 	}
 	_, seals := m.(*vaultpb.SealRequest)
@@ -288,6 +288,12 @@ func (s *safe) tryInitial(ctx actor.Context) {
 	lock := s.lock
 	switch {
 	case password == nil:
+		s.settle(ctx)
+	case len(*password) > passwordMost:
+		if s.wrong = lock != nil; !s.wrong {
+			s.trouble = longPassword(*password)
+		}
+		s.useUp()
 		s.settle(ctx)
 	case lock == nil:
 		m := &member{} // nobody: the safe itself

@@ -13,9 +13,10 @@ import (
 // a core dump, as far as the system lets us, and that are wiped by Close.
 // However it is printed, it shows nothing. A nil Secret is closed.
 type Secret struct {
-	mu   sync.Mutex // guards all
-	page []byte     // mapped; nil: closed
-	n    int        // bytes in use
+	mu sync.Mutex // guards page
+	// page returns the mapped page and the bytes in use; nil: closed. It is a
+	// function because fmt looks into fields that are not exported, methods or not.
+	page func() (all, used []byte)
 }
 
 // masked is what a Secret looks like. Even its length is nobody's business.
@@ -35,7 +36,8 @@ func NewSecret(b []byte) (*Secret, error) {
 	}
 	_ = unix.Mlock(page) // there may be a limit, of 64 KiB or none at all
 	exclude(page)
-	return &Secret{page: page, n: copy(page, b)}, nil
+	n := copy(page, b)
+	return &Secret{page: func() (all, used []byte) { return page, page[:n:n] }}, nil
 }
 
 // Open shows the bytes to f, which must not keep them. A closed Secret shows
@@ -51,7 +53,8 @@ func (s *Secret) Open(f func(b []byte)) {
 		f(nil)
 		return
 	}
-	f(s.page[:s.n:s.n])
+	_, used := s.page()
+	f(used)
 }
 
 // Close wipes the bytes and gives the memory back. More than once is harmless.
@@ -64,10 +67,11 @@ func (s *Secret) Close() {
 	if s.page == nil {
 		return
 	}
-	clear(s.page)
-	_ = unix.Munlock(s.page)
-	_ = unix.Munmap(s.page)
-	s.page, s.n = nil, 0
+	all, _ := s.page()
+	clear(all)
+	_ = unix.Munlock(all)
+	_ = unix.Munmap(all)
+	s.page = nil
 }
 
 // String implements fmt.Stringer.
