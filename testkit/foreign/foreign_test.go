@@ -1,4 +1,4 @@
-// Package foreign_test proves the wire against clients that others wrote, each in a process of its own, talking to a real parley node.
+// Package foreign_test proves the wires against clients that others wrote, each in a process of its own, talking to a real parley.
 package foreign_test
 
 import (
@@ -15,18 +15,20 @@ import (
 )
 
 const (
-	// testLimit ends a test whose client or node hangs. Nothing is measured with it.
+	// testLimit ends a test whose client or process hangs. Nothing is measured with it.
 	testLimit = 3 * time.Minute
-	// stopLine is what the conversation tells when the node is to be stopped.
-	stopLine = "stop the node"
+	// passable is the mode of directories in which others must find what they know the name of: the Node of a Daemon that is root is one.
+	passable = 0o711
 )
 
-// scratch holds the built binary while the tests of this package run.
+// scratch holds the built binary, and data of Daemons, while the tests of this package run.
 var scratch string
 
 func TestMain(m *testing.M) {
 	var err error
-	scratch, err = os.MkdirTemp("", "parley-foreign-")
+	if scratch, err = os.MkdirTemp("", "parley-foreign-"); err == nil {
+		err = os.Chmod(scratch, passable)
+	}
 	if err != nil {
 		panic(err)
 	}
@@ -36,42 +38,67 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// client lets a foreign client hold the conversation of conversation.mjs at a ws:// address.
+// client lets a foreign client hold a conversation, by the name of its function in JavaScript, at a ws:// address.
 // It calls tell for each line, one after the other, and returns when the client is done.
-type client func(ctx context.Context, address string, tell func(line string)) error
+type client func(ctx context.Context, conversation, address string, tell func(line string)) error
 
 // expectConversation starts a node, lets the client talk to it, and compares what was said with testdata/conversation.txt, line by line.
-func expectConversation(t *testing.T, talk client) {
+func expectConversation(ctx context.Context, t *testing.T, talk client) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
-	defer cancel()
 	n := startNode(ctx, t)
+	said := listen(t, n, "stop the node", func(tell func(string)) error {
+		return talk(ctx, "converse", "ws://"+n.relay+"/connect", tell)
+	})
+	compare(t, "testdata/conversation.txt", said)
+	n.expectExit(t)
+}
 
+// expectGovernment lets the client talk to a Daemon, and to the Node that it starts, and compares what was said with
+// testdata/interfaces.txt, line by line. Web pages of origin, if there is one, may come in.
+func expectGovernment(ctx context.Context, t *testing.T, origin string, talk client) {
+	t.Helper()
+	d, data := startDaemon(ctx, t)
+	if origin != "" {
+		admit(ctx, t, d, origin)
+	}
+	said := listen(t, d, "stop the Daemon", func(tell func(string)) error {
+		return talk(ctx, "govern", "ws://"+d.ui+"/", tell)
+	})
+	compare(t, "testdata/interfaces.txt", disguise(said, data))
+	d.expectExit(t)
+}
+
+// listen notes what is told of a conversation, and ends the process at the line that asks for it.
+func listen(t *testing.T, p *process, stop string, talk func(tell func(line string)) error) []string {
+	t.Helper()
 	var mu sync.Mutex
 	var said []string
-	err := talk(ctx, "ws://"+n.relay+"/connect", func(line string) {
+	err := talk(func(line string) {
 		mu.Lock()
 		defer mu.Unlock()
 		said = append(said, line)
-		if line == stopLine {
-			n.terminate(t)
+		if line == stop {
+			p.terminate(t)
 		}
 	})
 	if err != nil {
 		t.Errorf("foreign: the client failed: %v", err)
-		n.terminate(t)
-	}
-
-	want, err := os.ReadFile("testdata/conversation.txt")
-	if err != nil {
-		t.Fatal(err)
+		p.terminate(t)
 	}
 	mu.Lock()
 	defer mu.Unlock()
+	return said
+}
+
+func compare(t *testing.T, file string, said []string) {
+	t.Helper()
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if diff := cmp.Diff(strings.Split(strings.TrimSpace(string(want)), "\n"), said); diff != "" {
 		t.Errorf("foreign: the conversation differs (-want +said):\n%s", diff)
 	}
-	n.expectExit(t)
 }
 
 // program finds what a test drives, by the first name that is installed.

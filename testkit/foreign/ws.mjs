@@ -1,5 +1,7 @@
-// The npm package ws holds the conversation: node ws.mjs ws://127.0.0.1:8912/connect
+// The npm package ws holds a conversation: node ws.mjs converse ws://127.0.0.1:8912/connect, node ws.mjs govern ws://127.0.0.1:5333
 import WebSocket from "ws";
 import { converse } from "./conversation.mjs";
+import { govern } from "./interfaces.mjs";
 
-await converse(WebSocket, process.argv[2], (line) => console.log(line));
+const [talk, url] = process.argv.slice(2);
+await { converse, govern }[talk](WebSocket, url, (line) => console.log(line));

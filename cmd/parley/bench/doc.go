@@ -1,5 +1,5 @@
 // Package bench is `parley bench`: a load generator for servers of the relay's client wire, and a bare server of that
-// wire as the yardstick.
+// wire as the yardstick. What it does to Daemons and Nodes, as their user interfaces do, is in package ui.
 //
 // # How it measures
 //

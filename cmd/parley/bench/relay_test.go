@@ -21,12 +21,23 @@ import (
 	"parley/cmd/parley/bench/wire"
 )
 
-// TestMain also plays the binary that --against-limit starts: here bench is the root command.
+// TestMain also plays the binary that the bench starts: here bench is the root command.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "limit" {
+	word := ""
+	if len(os.Args) > 1 {
+		word = os.Args[1]
+	}
+	switch word {
+	case "limit", "limit-ui":
 		if Command().Execute() != nil {
 			os.Exit(1)
 		}
+		return
+	case "daemon":
+		serveAsDaemon()
+		return
+	case wordNode:
+		serveAsNode()
 		return
 	}
 	goleak.VerifyTestMain(m)

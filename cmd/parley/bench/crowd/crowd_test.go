@@ -488,3 +488,79 @@ func TestGather(t *testing.T) {
 		t.Fatalf("%d calls, %v", n, err)
 	}
 }
+
+// TestSubprotocol is offered, and must be chosen.
+func TestSubprotocol(t *testing.T) {
+	for _, c := range []struct {
+		offered, chosen string
+		ok              bool
+	}{{"a", "a", true}, {"a", "b", false}, {"a", "", false}, {"", "a", false}, {"", "", true}} {
+		d := script(t, func(conn net.Conn) {
+			var head []byte
+			b := make([]byte, 1024)
+			n, err := conn.Read(b)
+			if err != nil {
+				return
+			}
+			head = append(head, b[:n]...)
+			_, lines, _, _, _ := wire.Head(head)
+			line := ""
+			if c.chosen != "" && wire.Header(lines, subprotocol) == c.offered {
+				line = "Sec-WebSocket-Protocol: " + c.chosen + "\r\n"
+			}
+			fmt.Fprintf(conn, "HTTP/1.1 101 x\r\n%sSec-WebSocket-Accept: %s\r\n\r\n", line, wire.Accept(wire.Header(lines, "Sec-WebSocket-Key")))
+			_, _ = conn.Read(b) // until it leaves
+		})
+		d.Subprotocol = c.offered
+		m, err := Dial(t.Context(), d, patience)
+		if (err == nil) != c.ok {
+			t.Errorf("offered %q, chosen %q: %v", c.offered, c.chosen, err)
+		}
+		if err == nil {
+			m.Leave()
+		}
+	}
+}
+
+// TestHear finds one message among many, of which some came along with an earlier one.
+func TestHear(t *testing.T) {
+	long := strings.Repeat("x", 3*smallBuffer)
+	d := script(t, func(c net.Conn) {
+		if !upgrade(c, text("1")+text("2")) {
+			return
+		}
+		s := wire.Scanner{Masked: true}
+		if m, ok := read(c, &s); !ok || string(m.Payload) != "go on" {
+			return
+		}
+		all := text("3")
+		for range 9 {
+			all += text(long)
+		}
+		_, _ = c.Write([]byte(all + text("4") + text("5")))
+		_, _ = read(c, &s)
+	})
+	m := open(t, d)
+	defer m.Leave()
+	var heard []string
+	hear := func(want string) {
+		t.Helper()
+		err := m.Hear(patience, func(json []byte) bool {
+			heard = append(heard, string(json[:1]))
+			return string(json) == want
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	hear("1")
+	hear("2")
+	if err := m.Say([]byte("go on"), patience); err != nil {
+		t.Fatal(err)
+	}
+	hear("4")
+	hear("5")
+	if got := strings.Join(heard, ""); got != "123xxxxxxxxx45" {
+		t.Errorf("heard %s", got)
+	}
+}

@@ -85,8 +85,15 @@ func (m *Member) connect(to unix.Sockaddr) error {
 	return err
 }
 
+// subprotocol is the header of RFC 6455, section 11.3.4.
+const subprotocol = "Sec-WebSocket-Protocol"
+
 func (m *Member) upgrade(d Door, key string) error {
-	if err := m.put(wire.AppendRequest(nil, d.Host, d.Path, d.Origin, key)); err != nil {
+	var more []string
+	if d.Subprotocol != "" {
+		more = append(more, subprotocol+": "+d.Subprotocol)
+	}
+	if err := m.put(wire.AppendRequest(nil, d.Host, d.Path, d.Origin, key, more...)); err != nil {
 		return err
 	}
 	var head []byte
@@ -107,6 +114,9 @@ func (m *Member) upgrade(d Door, key string) error {
 		if err := wire.CheckResponse(first, lines, key); err != nil {
 			return err
 		}
+		if got := wire.Header(lines, subprotocol); got != d.Subprotocol {
+			return fmt.Errorf("crowd: subprotocol is %q, want %q", got, d.Subprotocol)
+		}
 		m.scan.Filled(copy(m.scan.Begin(buffer), after))
 		m.scan.Keep()
 		return nil
@@ -116,48 +126,72 @@ func (m *Member) upgrade(d Door, key string) error {
 // Ask sends one command and waits for its answer; deliveries in between are thrown away. Only before Join. A connection
 // that the server closes is a *ClosedError.
 func (m *Member) Ask(json []byte, timeout time.Duration) (ok bool, reason string, err error) {
+	if err := m.Say(json, timeout); err != nil {
+		return false, "", err
+	}
+	err = m.Hear(timeout, func(json []byte) bool {
+		a, found := wire.ParseAnswer(json)
+		ok, reason = a.OK, string(a.Reason)
+		return found
+	})
+	return ok, reason, err
+}
+
+// Say sends one text message. Only before Join.
+func (m *Member) Say(json []byte, timeout time.Duration) error {
 	m.deadline = time.Now().Add(timeout)
 	if err := m.put(wire.AppendClient(nil, wire.OpText, m.mask, json)); err != nil {
-		return false, "", fmt.Errorf("crowd: send command: %w", err)
+		return fmt.Errorf("crowd: send command: %w", err)
 	}
+	return nil
+}
+
+// Hear waits for the text message that take is true for, and hands it every one before that. Only before Join. The
+// message is valid until take returns. A connection that the server closes is a *ClosedError.
+func (m *Member) Hear(timeout time.Duration, take func(json []byte) bool) error {
+	m.deadline = time.Now().Add(timeout)
 	buffer := make([]byte, smallBuffer)
+	old := m.scan.Pending() // what was left over may be all that comes
 	for {
 		room := m.scan.Begin(buffer)
 		if len(room) == 0 {
 			buffer = make([]byte, m.scan.Need()+smallBuffer)
 			continue
 		}
-		n, err := m.get(room)
-		if err != nil {
-			return false, "", fmt.Errorf("crowd: wait for answer: %w", err)
+		n := 0
+		if !old {
+			var err error
+			if n, err = m.get(room); err != nil {
+				m.scan.Filled(0)
+				m.scan.Keep()
+				return fmt.Errorf("crowd: wait for answer: %w", err)
+			}
 		}
+		old = false
 		m.scan.Filled(n)
-		a, found, err := m.findAnswer()
-		if found {
-			ok, reason = a.OK, string(a.Reason)
-		}
+		found, err := m.find(take)
 		m.scan.Keep()
 		if found || err != nil {
-			return ok, reason, err
+			return err
 		}
 	}
 }
 
-func (m *Member) findAnswer() (wire.Answer, bool, error) {
+func (m *Member) find(take func(json []byte) bool) (bool, error) {
 	for {
 		f, ok, err := m.scan.Next()
 		if err != nil || !ok {
-			return wire.Answer{}, false, err
+			return false, err
 		}
 		switch f.Op {
 		case wire.OpText:
-			if a, ok := wire.ParseAnswer(f.Payload); ok {
-				return a, true, nil
+			if take(f.Payload) {
+				return true, nil
 			}
 		case wire.OpPing:
 			m.Write(wire.AppendClient(nil, wire.OpPong, m.mask, f.Payload))
 		case wire.OpClose:
-			return wire.Answer{}, false, &ClosedError{wire.CloseCode(f.Payload)}
+			return false, &ClosedError{wire.CloseCode(f.Payload)}
 		}
 	}
 }

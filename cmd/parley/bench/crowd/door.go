@@ -19,6 +19,8 @@ type Door struct {
 	Address netip.AddrPort
 	// Host and Path are sent in the handshake; so is Origin unless it is empty.
 	Host, Path, Origin string
+	// Subprotocol is offered unless it is empty, and then the server must choose it.
+	Subprotocol string
 	// Source is the local address to dial from; any when it is not valid.
 	Source netip.Addr
 }

@@ -15,11 +15,15 @@ const maxHead = 16 << 10
 
 var headEnd = []byte("\r\n\r\n")
 
-// AppendRequest appends a client's handshake. origin is left out when empty; key is 16 random bytes in base64.
-func AppendRequest(dst []byte, host, path, origin, key string) []byte {
+// AppendRequest appends a client's handshake. origin is left out when empty; key is 16 random bytes in base64; more are
+// whole header lines.
+func AppendRequest(dst []byte, host, path, origin, key string, more ...string) []byte {
 	dst = fmt.Appendf(dst, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", path, host)
 	if origin != "" {
 		dst = fmt.Appendf(dst, "Origin: %s\r\n", origin)
+	}
+	for _, line := range more {
+		dst = append(append(dst, line...), headEnd[:2]...)
 	}
 	return fmt.Appendf(dst, "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n", key)
 }
