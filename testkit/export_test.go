@@ -16,3 +16,6 @@ func Alive(sys *actor.ActorSystem) []string { return alive(sys) }
 func Pass(sys *actor.ActorSystem, seconds int) {
 	sys.Extensions.Get(auditID).(*audit).pass(time.Duration(seconds) * time.Second)
 }
+
+// SameFrame reports where a frame differs from what a story wants.
+func SameFrame(got, want string) error { return sameFrame(got, want) }

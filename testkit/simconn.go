@@ -72,6 +72,12 @@ func (c *SimConn) Close() error {
 	return nil
 }
 
+// Cut breaks the connection: both ends fail at once.
+func (c *SimConn) Cut() {
+	c.in.cut()
+	c.out.cut()
+}
+
 // LocalAddr implements net.Conn; it is a *net.TCPAddr.
 func (c *SimConn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.local) }
 

@@ -143,6 +143,8 @@ func TestStoryLines(t *testing.T) {
 		{"unread at the end", "open a\na > twice\na < {\"n\":1}", "end: a heard too much\n  {\"n\":2}"},
 		{"unread is ignored", "open a\na > twice\na < {\"n\":1}\na ignore", ""},
 		{"unread at hangup", "open a\na > twice\na < {\"n\":1}\na hangup", "4: a heard too much"},
+		{"sooner or later", "open a\na > twice\na ~ {\"n\":2}\na .", ""},
+		{"never", "open a\na > twice\na ~ {\"n\":3}", "3: a heard nothing, want"},
 		{"silence", "open a\na .\na > x\na < x\na .", ""},
 		{"no silence", "open a\na > x\na .", "3: a heard too much"},
 		{"nothing heard", "open a\na < x", "2: a heard nothing, want\n  x"},

@@ -25,7 +25,7 @@ type step struct {
 
 // verbs are what can stand behind a client's name, and whether more must follow.
 var verbs = map[string]bool{
-	">": true, "<": true, "?": true, "=": true, "!": true, "!!": true, "binary": true, "raw": true,
+	">": true, "<": true, "~": true, "?": true, "=": true, "!": true, "!!": true, "binary": true, "raw": true,
 	".": false, "hangup": false, "pause": false, "resume": false, "deaf": false, "ignore": false,
 }
 

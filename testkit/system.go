@@ -25,6 +25,12 @@ func Under(d *Driver) SystemOption { return func(a *audit) { a.driver = d } }
 // ExpectFailures declares that the test makes actors panic n times, all in all.
 func ExpectFailures(n int) SystemOption { return func(a *audit) { a.failures = n } }
 
+// Logging puts a handler of the test's own before the log of the system: next
+// is what judges it.
+func Logging(wrap func(next slog.Handler) slog.Handler) SystemOption {
+	return func(a *audit) { a.wrap = wrap }
+}
+
 // OnFatal gets the reason when the topmost supervisor gives up. Without it
 // that fails the test.
 func OnFatal(f func(reason any)) SystemOption { return func(a *audit) { a.fatal = f } }
@@ -39,7 +45,8 @@ type audit struct {
 	t        testing.TB
 	failures int
 	fatal    func(any)
-	ending   atomic.Bool // see Ending
+	wrap     func(slog.Handler) slog.Handler // nil: not
+	ending   atomic.Bool                     // see Ending
 
 	mu      sync.Mutex
 	panics  []string // what the guard logged, one an entry
@@ -64,7 +71,11 @@ func System(t testing.TB, opts ...SystemOption) *actor.ActorSystem {
 	if a.fatal == nil {
 		a.fatal = func(reason any) { t.Errorf("testkit: a topmost supervisor gave up: %v", reason) }
 	}
-	o := tree.Options{Log: slog.New(auditLog{slog.NewTextHandler(testWriter{t}, nil), a}), Fatal: a.fatal}
+	var handler slog.Handler = auditLog{slog.NewTextHandler(testWriter{t}, nil), a}
+	if a.wrap != nil {
+		handler = a.wrap(handler)
+	}
+	o := tree.Options{Log: slog.New(handler), Fatal: a.fatal}
 	if a.driver != nil {
 		o.Driver = a.driver
 	}
@@ -105,10 +116,13 @@ func (a *audit) onEvent(e any) {
 // proves nothing: from now on dead letters are logged only. If every such
 // message had to be marked as one that may get lost, it would be so at all times.
 func Ending(sys *actor.ActorSystem) {
-	a := sys.Extensions.Get(auditID).(*audit)
-	a.settle()
-	a.ending.Store(true)
+	sys.Extensions.Get(auditID).(*audit).settle()
+	Dying(sys)
 }
+
+// Dying is Ending for a system that ends while others go on. It does not wait
+// for what is under way, and may be called from any goroutine.
+func Dying(sys *actor.ActorSystem) { sys.Extensions.Get(auditID).(*audit).ending.Store(true) }
 
 // failed notes a panic, and fails the test when there are more than it declared.
 func (a *audit) failed(text string) {

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"container/list"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -285,9 +286,9 @@ func (c *client) onIsolated(ctx actor.Context, m *uipb.Request) {
 	case m.GetError() || !known:
 		c.onUnknown(ctx, ask)
 	case !r.Isolated:
-		c.say(ctx, &uipb.UnmarshalError{Message: "Required field was missing: contextId", BadData: excerpt(m.GetPayload())}, 0)
+		c.say(ctx, &uipb.UnmarshalError{Message: "Required field was missing: contextId", BadData: excerpt(m)}, 0)
 	case m.GetFlaw() != "":
-		c.say(ctx, &uipb.UnmarshalError{Message: m.GetFlaw(), BadData: excerpt(m.GetPayload())}, 0)
+		c.say(ctx, &uipb.UnmarshalError{Message: m.GetFlaw(), BadData: excerpt(m)}, 0)
 	case r.Changes && !c.asker.GetChanges():
 		tree.Log(ctx.ActorSystem()).Warn("ignored a message of a user who may only look",
 			slog.String("opcode", m.GetOpcode()), slog.Uint64("uid", uint64(c.asker.GetUid())))
@@ -300,9 +301,11 @@ func (c *client) onIsolated(ctx actor.Context, m *uipb.Request) {
 // back: it sent them itself.
 const maxBadData = 4 << 10
 
-// excerpt is the beginning of a payload, cut between two characters.
-func excerpt(payload []byte) string {
-	return strings.ToValidUTF8(string(payload[:min(len(payload), maxBadData)]), "")
+// excerpt is the beginning of a frame with a known opcode, cut between two
+// characters.
+func excerpt(m *uipb.Request) string {
+	frame := fmt.Sprintf(`{"opcode":%q,"payload":%s}`, m.GetOpcode(), m.GetPayload())
+	return strings.ToValidUTF8(frame[:min(len(frame), maxBadData)], "")
 }
 
 func (c *client) onUnknown(ctx actor.Context, ask *uipb.Ask) {

@@ -20,9 +20,9 @@ func TestIsolated(t *testing.T) {
 		asked    int
 	}{
 		{"for somebody", false, &uipb.Request{Opcode: "alone", Charge: 5}, "", 1},
-		{"of a conversation", false, &uipb.Request{Opcode: "do", Payload: []byte("{}"), Charge: 5}, "unmarshalError Required field was missing: contextId {}", 0},
-		{"of a conversation, though there is a Node", true, &uipb.Request{Opcode: "do", Payload: []byte("{}"), Charge: 5}, "unmarshalError Required field was missing: contextId {}", 0},
-		{"with a flaw", false, &uipb.Request{Opcode: "alone", Flaw: "Field x", Payload: []byte("{}"), Charge: 5}, "unmarshalError Field x {}", 0},
+		{"of a conversation", false, &uipb.Request{Opcode: "do", Payload: []byte("{}"), Charge: 5}, "unmarshalError Required field was missing: contextId {\"opcode\":\"do\",\"payload\":{}}", 0},
+		{"of a conversation, though there is a Node", true, &uipb.Request{Opcode: "do", Payload: []byte("{}"), Charge: 5}, "unmarshalError Required field was missing: contextId {\"opcode\":\"do\",\"payload\":{}}", 0},
+		{"with a flaw", false, &uipb.Request{Opcode: "alone", Flaw: "Field x", Payload: []byte("{}"), Charge: 5}, "unmarshalError Field x {\"opcode\":\"alone\",\"payload\":{}}", 0},
 		{"unknown", false, &uipb.Request{Opcode: "nonsense", Charge: 5}, "undelivered nonsense", 0},
 		{"an error", false, &uipb.Request{Opcode: "alone", Error: true, Charge: 5}, "undelivered alone", 0},
 		{"unreadable", false, &uipb.Unreadable{Message: "Couldn't parse", BadData: "x", Charge: 5}, "unmarshalError Couldn't parse x", 0},
@@ -83,8 +83,8 @@ func TestBadDataIsCut(t *testing.T) {
 	for name, payload := range map[string]string{
 		"at a byte": strings.Repeat("x", 3*maxBadData), "in a character": "x" + strings.Repeat("é", maxBadData),
 	} {
-		got := excerpt([]byte(payload))
-		if len(got) > maxBadData || len(got) < maxBadData-utf8.UTFMax || !utf8.ValidString(got) || !strings.HasPrefix(payload, got) {
+		got := excerpt(&uipb.Request{Opcode: "do", Payload: []byte(payload)})
+		if len(got) > maxBadData || len(got) < maxBadData-utf8.UTFMax || !utf8.ValidString(got) || !strings.HasPrefix(`{"opcode":"do","payload":`+payload, got) {
 			t.Errorf("%s: %d bytes", name, len(got))
 		}
 	}

@@ -99,10 +99,22 @@ func (g *Gateway) admit(r *http.Request) (*linkpb.Peer, *guard.Refusal) {
 	if !peer.Changes && !policy.AllMayLook {
 		return nil, strange(uid)
 	}
-	if g.Kind.Links() >= g.MaxLinks {
+	if g.Kind.Links() >= g.places(peer) {
 		return nil, &full
 	}
 	return peer, nil
+}
+
+// ownersShare is which part of all places is for owners alone, one in so many:
+// others cannot keep out who could send them away.
+const ownersShare = 8
+
+// places is how many connections there may be for one more of peer.
+func (g *Gateway) places(peer *linkpb.Peer) int64 {
+	if peer.GetOwner() {
+		return g.MaxLinks
+	}
+	return g.MaxLinks - g.MaxLinks/ownersShare
 }
 
 // user asks who is at the other end.

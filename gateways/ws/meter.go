@@ -57,6 +57,9 @@ func (m *meter) feed(b []byte) (good int, v *link.Violation) {
 		n := copy(m.head[m.have:m.need()], b[at:])
 		m.have += n
 		at += n
+		if m.head[0]&rsvBits != 0 { // before the library sees it: what it says is for itself
+			return good, &link.Violation{Code: closeProtocol, Reason: "reserved bits set: no extension was negotiated"}
+		}
 		if m.have > 2 && m.head[1]&^maskBit == longLength && m.head[2]&0x80 != 0 { // the library calls that too big
 			return good, &link.Violation{Code: closeProtocol, Reason: "frame length out of range"}
 		}
@@ -98,9 +101,6 @@ func (m *meter) header() *link.Violation {
 		size = int64(binary.BigEndian.Uint16(m.head[2:]))
 	case longLength:
 		size = int64(binary.BigEndian.Uint64(m.head[2:]))
-	}
-	if m.head[0]&rsvBits != 0 {
-		return &link.Violation{Code: closeProtocol, Reason: "reserved bits set: no extension was negotiated"}
 	}
 	if opcode&controlBit != 0 {
 		return m.control(opcode, size)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -24,110 +23,133 @@ import (
 
 const (
 	firstPID  = 4001
+	firstPort = 40000            // plus the pid: where a Node serves user interfaces
 	readyMost = 10 * time.Second // a Node may take to be ready
-	exitUsage = 2                // of a Node that refuses its settings
+	exitOne   = 1                // of a Node that fails
+	exitUsage = 2                // of a Node that refuses its settings, or panics
 )
 
 // nodes simulates processes: each Node is an assembly of its own, in an actor
-// system of its own.
+// system of its own. It outlives a Daemon.
 type nodes struct {
-	d    *Daemon
-	next string // what becomes of the next Node: "" all is well, "hang", or its last words
+	d *Daemon
 
 	mu      sync.Mutex // guards what follows: Nodes start and end on goroutines
-	pid     uint32
-	running *running // nil: none
-	all     []*actor.ActorSystem
+	next    string     // what becomes of the next Node: "" all is well, "hang", or its last words
+	pid     uint32     // of the last one
+	current *running   // nil: none
+	systems []*actor.ActorSystem
 }
 
-// running is one Node.
+// running is one Node, from its launch to its end.
 type running struct {
-	pid   uint32
+	pid   uint32 // fixed, as all of this block
 	at    string // of its user interfaces
-	node  *assemble.Node
-	db    *store.DB
-	asker *actor.PID
+	nodes *nodes
+	begun chan struct{} // closed when start has returned, or will not be called
+	gone  chan struct{} // closed when it is on its way out
 	once  sync.Once
+
+	doors []*door // set by start, as all of this block
+	node  *assemble.Node
+	sys   *actor.ActorSystem
+	db    *store.DB
+
+	asker *actor.PID // guarded by nodes, as all that follows; who hears of its end
+	relay string     // where that listens; empty: the Node is not ready
 }
 
-func newNodes(d *Daemon) *nodes { return &nodes{d: d, pid: firstPID - 1} }
-
-// processes stands in for the gateway to processes.
-//
-//	parent    daemon
-//	receives  processpb.Launch, processpb.Adopt, processpb.Stop, late
-//	sends     processpb.Ready, processpb.Ended to who launched
-//	stops     with the Daemon
-type processes struct{ nodes *nodes }
-
-func (n *nodes) spawn(ctx actor.SpawnerContext) *actor.PID {
-	return tree.Spawn(ctx, "processes", tree.Spec{New: func() actor.Actor { return &processes{n} }})
+// end is how a process ends.
+type end struct {
+	killed bool // not in order
+	says   *processpb.Ended
 }
 
-func (p *processes) Receive(ctx actor.Context) {
-	switch m := ctx.Message().(type) {
-	case *processpb.Launch:
-		p.onLaunch(ctx, m)
-	case *processpb.Adopt:
-		ctx.Respond(&processpb.Ended{Pid: m.GetPid(), Failure: "no such process"})
-	case *processpb.Stop:
-		p.nodes.end(&processpb.Ended{})
-	case *late:
-		ctx.Send(m.r.asker, &processpb.Ended{Pid: m.r.pid, Failure: "it was not ready within 10s", Signal: "terminated"})
-	}
-}
-
-// late says that a Node was not ready in time.
-type late struct{ r *running }
-
-func (p *processes) onLaunch(ctx actor.Context, m *processpb.Launch) {
-	n := p.nodes
+// begin makes the next process.
+func (n *nodes) begin(asker *actor.PID) (r *running, next string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.pid++
-	r := &running{pid: n.pid, at: fmt.Sprintf("127.0.0.1:%d", 40000+n.pid), asker: ctx.Sender()}
-	root, next := ctx.ActorSystem().Root, n.next
-	n.next = ""
-	switch {
-	case next == "hang":
-		tree.After(ctx, readyMost, &late{r})
-	case next != "":
-		ctx.Respond(ended(r.pid, false, 1, next))
-	default:
-		go n.launch(root, r, m) // it waits for actors
+	r = &running{pid: n.pid, at: fmt.Sprintf("127.0.0.1:%d", firstPort+n.pid), nodes: n, begun: make(chan struct{}), gone: make(chan struct{}), asker: asker}
+	next, n.next, n.current = n.next, "", r
+	if next != "" {
+		close(r.begun)
 	}
+	return r, next
 }
 
-func ended(pid uint32, ready bool, code int32, lines ...string) *processpb.Ended {
-	return &processpb.Ended{Pid: pid, Ready: ready, ExitCode: &code, LastLines: lines}
+// tell sends to whoever watches over a process now.
+func (r *running) tell(m any) {
+	r.nodes.mu.Lock()
+	asker := r.asker
+	r.nodes.mu.Unlock()
+	r.nodes.d.Sys.Root.Send(asker, m)
 }
 
-// launch is the life of a Node as far as its Daemon sees it.
-func (n *nodes) launch(root *actor.RootContext, r *running, m *processpb.Launch) {
-	err := n.start(r, m)
+// launch is the life of a Node.
+func (r *running) launch(m *processpb.Launch) {
+	err := r.start(m)
+	close(r.begun)
 	if err != nil {
-		root.Send(r.asker, ended(r.pid, false, exitUsage, strings.Split("parley: "+err.Error(), "\n")...))
+		r.end(end{says: ended(exitUsage, strings.Split("parley: "+err.Error(), "\n")...)})
 		return
 	}
-	root.Send(r.asker, &processpb.Ready{Pid: r.pid, StartTime: uint64(r.pid), Port: 40000 + r.pid})
-	<-r.node.Ended()
-	n.end(nil)
+	if !r.ready() {
+		return
+	}
+	r.tell(&processpb.Ready{Pid: r.pid, StartTime: uint64(r.pid), Port: firstPort + r.pid})
+	select {
+	case <-r.node.Ended():
+		r.end(end{says: ended(0)})
+	case <-r.gone:
+	}
 }
 
-func (n *nodes) start(r *running, m *processpb.Launch) error {
-	settings := []config.Setting{}
-	for _, v := range m.GetSettings() {
-		settings = append(settings, config.Setting{Name: v.GetName(), Value: v.GetValue()})
+// ready notes that the Node serves, unless it has been ended meanwhile.
+func (r *running) ready() bool {
+	r.nodes.mu.Lock()
+	defer r.nodes.mu.Unlock()
+	select {
+	case <-r.gone:
+		return false
+	default:
+		r.relay = r.doors[1].Addr().String()
+		return true
 	}
-	o := n.d.options()
-	o.Settings = settings
+}
+
+// serves tells whether the Node was ready.
+func (r *running) serves() bool {
+	r.nodes.mu.Lock()
+	defer r.nodes.mu.Unlock()
+	return r.relay != ""
+}
+
+func ended(code int32, lines ...string) *processpb.Ended {
+	return &processpb.Ended{ExitCode: &code, LastLines: lines}
+}
+
+// start is what the program does when it runs as a Node.
+func (r *running) start(m *processpb.Launch) error {
+	d, o := r.nodes.d, r.nodes.d.options()
+	for _, v := range m.GetSettings() {
+		o.Settings = append(o.Settings, config.Setting{Name: v.GetName(), Value: v.GetValue()})
+	}
+	environ := o.Environ()[:1] // a Node gets its settings from the Daemon, and from nowhere else
+	o.Environ = func() []string { return environ }
 	values, err := config.Load(o)
 	if err != nil {
 		return err
 	}
 	c := values.Node()
-	sys := testkit.System(n.d.t, n.d.system()...)
-	tee := node.NewTee(tree.Log(sys).Handler())
-	l := assemble.Listeners{UI: assemble.NodeUI{Tee: tee, Apply: func(string, string) {}}}
-	if r.db, err = store.Open(m.GetDataDirectory(), store.OpenOptions{Log: slog.New(tee)}); err != nil {
+	var tee *node.Tee
+	r.sys = testkit.System(d.t, append(d.system(), testkit.Logging(func(next slog.Handler) slog.Handler {
+		tee = node.NewTee(next)
+		return tee
+	}))...)
+	r.nodes.add(r.sys)
+	l := assemble.Listeners{UI: assemble.NodeUI{Tee: tee, Apply: func(string, string) {}, Kill: r.panics}}
+	if r.db, err = store.Open(m.GetDataDirectory(), store.OpenOptions{Log: tree.Log(r.sys)}); err != nil {
 		return err
 	}
 	if c.DBPassword != "" {
@@ -135,104 +157,124 @@ func (n *nodes) start(r *running, m *processpb.Launch) error {
 			return err
 		}
 	}
-	var ui net.Listener
-	for _, at := range []struct {
-		l       *net.Listener
-		address string
-	}{{&ui, r.at}, {&l.Relay, c.RelayListen()}, {&l.Metrics, c.MetricsAddress}} {
-		if at.address == "" {
-			continue
+	for _, at := range []string{r.at, c.RelayListen(), c.MetricsAddress} {
+		door, err := listen(d.Net, at)
+		if err != nil {
+			return err
 		}
-		if *at.l, err = n.d.Net.Listen(at.address); err != nil {
-			return errors.Join(err, r.db.Close())
-		}
+		r.doors = append(r.doors, door)
 	}
-	l.UI.UIs, l.UI.DB = n.d.uis(ui), r.db
-	r.node = assemble.Start(sys, &c, l)
-	if err := r.node.Opened(&c); err != nil {
-		return err
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.running, n.all = r, append(n.all, sys)
-	return nil
+	l.UI.UIs, l.UI.DB, l.Relay, l.Metrics = d.uis(r.doors[0], &c.UI), r.db, r.doors[1], r.doors[2]
+	r.node = assemble.Start(r.sys, &c, l)
+	return r.node.Opened(&c)
 }
 
-// end stops the Node that runs. e says how it looks to the Daemon; nil: it ended
-// in order.
-func (n *nodes) end(e *processpb.Ended) {
+// panics is a Node's end by a panic.
+func (r *running) panics(text string) {
+	r.end(end{killed: true, says: ended(exitUsage, "panic: "+text, "", "goroutine 1 [running]:")})
+}
+
+// end ends the process, and tells who watches over it. It returns at once.
+func (r *running) end(how end) {
+	r.once.Do(func() {
+		close(r.gone)
+		go func() {
+			<-r.begun
+			if err := r.stop(how.killed); err != nil {
+				r.nodes.d.t.Error(err)
+			}
+			r.nodes.forget(r)
+			how.says.Pid, how.says.Ready = r.pid, r.serves()
+			r.tell(how.says)
+		}()
+	})
+}
+
+// stop clears away what there is of the Node.
+func (r *running) stop(killed bool) (err error) {
+	for _, l := range r.doors {
+		if killed || r.node == nil {
+			l.cut()
+		}
+	}
+	if r.node != nil {
+		testkit.Dying(r.sys)
+		ctx, cancel := context.WithTimeout(context.Background(), stopMost)
+		defer cancel()
+		err = r.node.Stop(ctx)
+	}
+	if r.db != nil {
+		err = errors.Join(err, r.db.Close())
+	}
+	return err
+}
+
+func (n *nodes) add(sys *actor.ActorSystem) {
 	n.mu.Lock()
-	r := n.running
-	n.running = nil
+	defer n.mu.Unlock()
+	n.systems = append(n.systems, sys)
+}
+
+func (n *nodes) forget(r *running) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.current == r {
+		n.current = nil
+	}
+}
+
+// now is the Node that runs; nil: none does.
+func (n *nodes) now() *running {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.current
+}
+
+// nowhere is an address that nobody listens at.
+const nowhere = "127.0.0.1:1"
+
+// at is an address of the Node that runs.
+func (n *nodes) at(relay bool) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case n.current == nil || n.current.relay == "":
+		return nowhere
+	case relay:
+		return n.current.relay
+	}
+	return n.current.at
+}
+
+// each calls f for the actor systems of all Nodes so far.
+func (n *nodes) each(f func(*actor.ActorSystem)) {
+	n.mu.Lock()
+	systems := n.systems
 	n.mu.Unlock()
+	for _, sys := range systems {
+		f(sys)
+	}
+}
+
+// adopt lets another Daemon watch over a Node that runs.
+func (n *nodes) adopt(pid uint32, asker *actor.PID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.current == nil || n.current.pid != pid {
+		return false
+	}
+	n.current.asker = asker
+	return true
+}
+
+// stop ends a Node that still runs, and returns when it is gone.
+func (n *nodes) stop() {
+	r := n.now()
 	if r == nil {
 		return
 	}
-	if e == nil || e.GetSignal() == "" {
-		e = ended(r.pid, true, 0)
+	r.end(end{says: ended(0)})
+	for n.now() != nil {
+		time.Sleep(time.Millisecond)
 	}
-	e.Pid, e.Ready = r.pid, true
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopMost)
-		defer cancel()
-		if err := errors.Join(r.node.Stop(ctx), r.db.Close()); err != nil {
-			n.d.t.Error(err)
-		}
-		n.d.Sys.Root.Send(r.asker, e)
-	}()
-}
-
-// address is where the Node serves user interfaces.
-func (n *nodes) address() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.running == nil {
-		return "127.0.0.1:1"
-	}
-	return n.running.at
-}
-
-// ending says that the test stops everything now.
-func (n *nodes) ending() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, sys := range n.all {
-		testkit.Ending(sys)
-	}
-}
-
-// stop looks for what Nodes have left behind.
-func (n *nodes) stop() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, sys := range n.all {
-		testkit.Stop(n.d.t, sys)
-	}
-}
-
-// Act does what no client can:
-//
-//	kill node [LAST WORDS]   the Node is killed, as by kill -9
-//	doom node hang           the next Node never gets ready
-//	doom node LAST WORDS     the next Node says that and exits with 1
-//
-// It is a testkit.Stage's Act.
-func (d *Daemon) Act(words []string) error {
-	if len(words) < 2 || words[1] != "node" {
-		return fmt.Errorf("cannot act %q", words)
-	}
-	rest := strings.Join(words[2:], " ")
-	switch words[0] {
-	case "kill":
-		e := &processpb.Ended{Signal: "killed"}
-		if rest != "" {
-			e.LastLines = []string{rest}
-		}
-		d.nodes.end(e)
-	case "doom":
-		d.nodes.next = rest
-	default:
-		return fmt.Errorf("cannot act %q", words)
-	}
-	return nil
 }

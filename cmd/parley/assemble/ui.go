@@ -26,8 +26,19 @@ type UIs struct {
 	MaxFrame  int64          // bytes of one message
 	Most      int            // connections at once
 	Idle      time.Duration  // a conversation may be silent
+	// Dropped tells that root started this process and had it become another
+	// user, who is a stranger here as everywhere: often nobody, who is many.
+	Dropped bool
 	// User tells who is at the other end of a connection; nil: the kernel is asked.
 	User func(remote, local netip.AddrPort) (uid uint32, err error)
+}
+
+// own is the user who may do everything, beside root.
+func (s UIs) own() uint32 {
+	if s.Dropped {
+		return 0
+	}
+	return uint32(os.Getuid())
 }
 
 // uis is the gateway for user interfaces, as a Daemon and a Node have it.
@@ -86,7 +97,7 @@ func (u *uis) serve(sys *actor.ActorSystem, run func(name string, s *http.Server
 		door := guard.NewDoor(l, guard.Limits{HalfOpenTotal: uiFiles, MaxConns: u.settings.Most + uiFiles}, guard.Hooks{Log: tree.Log(sys)})
 		u.doors = append(u.doors, door)
 		g := &uiv2.Gateway{
-			Kind: u.kind, Links: u.links, Limit: u.settings.MaxFrame, MaxLinks: int64(u.settings.Most), Own: uint32(os.Getuid()),
+			Kind: u.kind, Links: u.links, Limit: u.settings.MaxFrame, MaxLinks: int64(u.settings.Most), Own: u.settings.own(),
 			Policy: func() uiv2.Policy { return *u.policy.Load() }, User: user, Refuse: door.Refuse,
 		}
 		server := guard.Server(g, guard.ServerOptions{Door: door, Log: tree.Log(sys)})
