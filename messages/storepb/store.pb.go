@@ -77,7 +77,8 @@ func (x *Record) GetValue() []byte {
 }
 
 // Write changes records, all or none. The answer is Written, which comes when
-// the change survives kill -9 and power loss.
+// the change survives kill -9 and power loss. One that changes nothing is answered
+// behind all that came before it.
 type Write struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Puts          []*Record              `protobuf:"bytes,1,rep,name=puts,proto3" json:"puts,omitempty"`

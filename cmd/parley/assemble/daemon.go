@@ -32,6 +32,7 @@ type Daemon struct {
 	root     *actor.PID
 	uis      *uis
 	setup    *actor.PID
+	db       *actor.PID
 	launcher *actor.PID
 	servers
 }
@@ -53,11 +54,11 @@ func StartDaemon(sys *actor.ActorSystem, p DaemonParts) *Daemon {
 
 func (d *Daemon) features(ctx actor.Context, p DaemonParts) {
 	d.uis.spawnBroadcasts(ctx, nil)
-	db := store.Spawn(ctx, "store", store.Options{DB: p.DB})
-	d.setup = daemon.SpawnSetup(ctx, p.Space, db, d.uis.broadcasts, func(values map[string]string) { d.uis.admit(p.Policy(values)) })
+	d.db = store.Spawn(ctx, "store", store.Options{DB: p.DB})
+	d.setup = daemon.SpawnSetup(ctx, p.Space, d.db, d.uis.broadcasts, func(values map[string]string) { d.uis.admit(p.Policy(values)) })
 	redirect := daemon.SpawnRedirect(ctx)
 	d.launcher = daemon.SpawnLauncher(ctx, daemon.Launching{
-		Setup: d.setup, Store: db, Process: p.Processes(ctx), Redirect: redirect,
+		Setup: d.setup, Store: d.db, Process: p.Processes(ctx), Redirect: redirect,
 		Crash: daemon.SpawnCrash(ctx, d.uis.broadcasts), Broadcasts: d.uis.broadcasts,
 		Directory: config.NodeDirectory,
 	})
@@ -79,7 +80,8 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	nodeErr := wait(ctx, "node", d.sys.Root.RequestFuture(d.launcher, &processpb.Stop{GraceMs: uint32(nodeGrace.Milliseconds())}, untilDone(ctx)))
 	d.servers.close(ctx)
 	uiErr := wait(ctx, "uis", d.sys.Root.RequestFuture(d.uis.links, goodbye(), untilDone(ctx)))
+	dbErr := wait(ctx, "store", flush(ctx, d.sys, d.db))
 	err := wait(ctx, "actors", d.sys.Root.StopFuture(d.root))
 	d.sys.Shutdown()
-	return errors.Join(nodeErr, uiErr, err)
+	return errors.Join(nodeErr, uiErr, dbErr, err)
 }

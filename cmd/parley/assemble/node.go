@@ -171,6 +171,9 @@ func (n *Node) Stop(ctx context.Context) error {
 	if err == nil {
 		left = 0
 	}
+	if n.ui != nil {
+		uiErr = errors.Join(uiErr, wait(ctx, "store", flush(ctx, n.sys, n.ui.db)))
+	}
 	stopErr := wait(ctx, "actors", n.sys.Root.StopFuture(n.root))
 	n.sys.Shutdown()
 	if left > 0 {

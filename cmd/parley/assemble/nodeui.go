@@ -38,6 +38,7 @@ type nodeUI struct {
 	with  NodeUI
 	uis   *uis
 	safe  *actor.PID
+	db    *actor.PID
 	ended chan struct{} // closed when a user interface has ended the node
 }
 
@@ -51,11 +52,11 @@ func (n *Node) newUI(c *config.Node, with NodeUI) *nodeUI {
 func (u *nodeUI) spawn(ctx actor.Context, n *Node, c *config.Node, facts *uipb.Configuration) {
 	u.uis.spawnBroadcasts(ctx, u.with.Tee.Demand)
 	u.with.Tee.Attach(n.sys.Root, node.SpawnLogs(ctx, u.uis.broadcasts))
-	db := store.Spawn(ctx, "store", store.Options{DB: u.with.DB})
-	u.safe = vault.SpawnSafe(ctx, "safe", vault.SafeSpec{Store: db, Vault: n.vault, Initial: u.with.Password})
+	u.db = store.Spawn(ctx, "store", store.Options{DB: u.with.DB})
+	u.safe = vault.SpawnSafe(ctx, "safe", vault.SafeSpec{Store: u.db, Vault: n.vault, Initial: u.with.Password})
 	u.uis.spawnLinks(ctx, ui.Desk{Departed: u.safe, Routes: node.Routes(node.Answering{
 		Configuration: node.SpawnConfiguration(ctx, node.Configuring{
-			Facts: func() *uipb.Configuration { return facts }, Safe: u.safe, Store: db, Broadcasts: u.uis.broadcasts,
+			Facts: func() *uipb.Configuration { return facts }, Safe: u.safe, Store: u.db, Broadcasts: u.uis.broadcasts,
 			Check: config.CheckRuntime, Apply: u.with.Apply,
 		}),
 		Password: node.SpawnPassword(ctx, u.safe, u.uis.broadcasts),

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/messages/storepb"
 )
 
 // mostServers is how many listeners a process has at most.
@@ -48,6 +50,11 @@ func (s *servers) close(ctx context.Context) {
 			}
 		}()
 	}
+}
+
+// flush ends when all that was to be written is.
+func flush(ctx context.Context, sys *actor.ActorSystem, db *actor.PID) actor.Future {
+	return sys.Root.RequestFuture(db, &storepb.Write{}, untilDone(ctx))
 }
 
 func untilDone(ctx context.Context) time.Duration {
