@@ -132,11 +132,7 @@ func (s *Space) dump(v *view, running bool, more []*uipb.SetupError) *uipb.Setup
 	sortErrors(out.Errors)
 	for i := range s.Rows {
 		r := &s.Rows[i]
-		value := v.values[r.Name]
-		if r.Secret && value != "" {
-			value = mask
-		}
-		out.Values = append(out.Values, &uipb.SetupValue{Name: r.Name, Value: value, Status: v.status[r.Name]})
+		out.Values = append(out.Values, &uipb.SetupValue{Name: r.Name, Value: r.shown(v.values[r.Name]), Status: v.status[r.Name]})
 	}
 	return out
 }
@@ -154,10 +150,15 @@ func (s *Space) settings(v *view) *frozen {
 	return out
 }
 
-// fileProblem is why the config file says nothing; empty: it does, or there is none.
-func (c *contents) fileProblem() string {
+// lost is what file and environment say that no Node would get to see: it would
+// start without it, unnoticed. Empty: nothing. A wrong value that is handed on is
+// for the Node to refuse, and one that a user interface has set counts instead of
+// what they say.
+func (c *contents) lost() string {
 	for _, p := range c.outside {
-		if p.Name == paramConfigFile {
+		_, set := c.set[p.Name]
+		_, configured := c.configured[p.Name]
+		if p.Name == paramConfigFile || !set && !configured {
 			return p.Name + ": " + p.Text
 		}
 	}

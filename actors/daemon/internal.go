@@ -31,7 +31,7 @@ type frozen struct {
 	settings      []*processpb.Setting // all that are Set or Configured, secrets too, and data-directory
 	dataDirectory string
 	realUser      string // empty: none
-	problem       string // the config file could not be read: a Node would start without it, unnoticed; empty: it could
+	problem       string // what file and environment say that a Node would start without, unnoticed; empty: nothing
 }
 
 // IgnoreDeadLetterLogging marks messages that may find the launcher stopped.

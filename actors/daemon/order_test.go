@@ -76,6 +76,31 @@ func TestNoNodeWithoutItsFile(t *testing.T) {
 	})
 }
 
+// TestNoNodeWithoutWhatItWasToldInVain: a value of the file that is not handed on,
+// as one of the wrong type, keeps a Node from starting without it; one that a user
+// interface gave instead does not.
+func TestNoNodeWithoutWhatItWasToldInVain(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.quiet()
+		w.space.files["a"] = map[string]string{"chain": "c"}
+		w.space.problems = []Problem{{"db-password", "a:7:1: others may read the file"}}
+		w.set(anna, "config-file", "a")
+		w.quiet()
+		a := w.launch(anna)
+		w.quiet()
+		a.refused(ui.CodeLaunch, "db-password: a:7:1: others may read the file")
+		w.set(anna, "db-password", "s")
+		w.quiet()
+		w.launch(anna)
+		w.quiet()
+		if len(w.nodes) != 1 {
+			t.Fatalf("%d Nodes", len(w.nodes))
+		}
+		w.last().getReady()
+		w.quiet()
+	})
+}
+
 // TestStartAtOnceAfterAnEnd: what is left to be said of one Node is not taken for
 // news of the next.
 func TestStartAtOnceAfterAnEnd(t *testing.T) {

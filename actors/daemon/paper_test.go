@@ -20,6 +20,8 @@ type paperSpace struct {
 	reads  int
 	fail   bool // the next Check panics
 	strict bool // values with a capital letter are not valid any more
+
+	problems []Problem // with files that are there
 }
 
 func (p *paperSpace) space() Space {
@@ -69,7 +71,7 @@ func (p *paperSpace) configured(v map[string]string) (map[string]string, []Probl
 	p.reads++
 	name := v["config-file"]
 	if c, ok := p.files[name]; ok || name == "" {
-		return maps.Clone(c), nil
+		return maps.Clone(c), p.problems
 	}
 	return nil, []Problem{{"config-file", "no such file: " + name}}
 }

@@ -55,6 +55,8 @@ func (s *Space) revise(c *contents, owner bool, changes []*uipb.SetupChange) *re
 			if value, _ := c.value(row); value == "" {
 				v.refuse(name, textMask)
 			}
+		case row.Veil != nil && m.GetValue() != "" && m.GetValue() == s.shown(c, row):
+			// The same, of a value that is secret in parts.
 		default:
 			stored, problem := s.Check(name, m.GetValue())
 			if problem != "" {
@@ -69,6 +71,12 @@ func (s *Space) revise(c *contents, owner bool, changes []*uipb.SetupChange) *re
 	}
 	slices.Sort(v.names)
 	return v
+}
+
+// shown is what user interfaces see of a parameter's value in effect.
+func (s *Space) shown(c *contents, r *Row) string {
+	value, _ := c.value(r)
+	return r.shown(value)
 }
 
 func (v *revision) refuse(name, text string) {

@@ -192,7 +192,7 @@ func (s *setup) take(ctx actor.Context, t *turn) {
 		s.read(ctx, t)
 	case *freeze:
 		f := s.space.settings(s.view)
-		f.problem = s.now.fileProblem()
+		f.problem = s.now.lost()
 		s.kept.node = present
 		s.answer(ctx, t, f)
 	}

@@ -6,6 +6,22 @@ type Row struct {
 	Default string // empty: none, the parameter is Blank or Required without a value
 	Secret  bool   // never shown, never stored
 	Owner   bool   // only root and the Daemon's own user may change it: it decides what others may
+	// Veil hides what is secret in a value that is shown; nil: nothing is. The
+	// value itself is stored.
+	Veil func(value string) string
+}
+
+// shown is a value as user interfaces see it.
+func (r *Row) shown(value string) string {
+	switch {
+	case value == "":
+		return ""
+	case r.Secret:
+		return mask
+	case r.Veil != nil:
+		return r.Veil(value)
+	}
+	return value
 }
 
 // Problem is what is wrong with one parameter, for people.
@@ -25,4 +41,15 @@ type Space struct {
 	// effect, by name: config-file, data-directory). It may take its time: it
 	// runs off the actors.
 	Configured func(values map[string]string) (configured map[string]string, problems []Problem)
+}
+
+// Shown tells how user interfaces see a value that one of them gave. ok is false
+// if it would be refused, or is a secret: a mask tells nothing of what is behind it.
+func (s *Space) Shown(name, value string) (shown string, ok bool) {
+	row := s.row(name)
+	if row == nil || row.Secret {
+		return "", false
+	}
+	stored, problem := s.Check(name, value)
+	return row.shown(stored), problem == ""
 }

@@ -42,7 +42,7 @@ func (s *space) rows(l *loader) []daemon.Row {
 		if o.outsideSetup {
 			continue
 		}
-		rows = append(rows, daemon.Row{Name: o.Name, Default: o.format(l.values.Get(o.Name)), Secret: o.Secret, Owner: o.Owner})
+		rows = append(rows, daemon.Row{Name: o.Name, Default: o.format(l.values.Get(o.Name)), Secret: o.Secret, Owner: o.Owner, Veil: o.veil})
 	}
 	slices.SortFunc(rows, func(a, b daemon.Row) int { return strings.Compare(a.Name, b.Name) })
 	return rows

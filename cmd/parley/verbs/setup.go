@@ -156,7 +156,7 @@ func (c *call) refused(space *dump, given []pair) error {
 	}
 	var bad strings.Builder
 	for _, e := range space.Errors {
-		if slices.ContainsFunc(given, func(p pair) bool { return p.name == e[0] }) {
+		if slices.ContainsFunc(given, func(p pair) bool { return p.name == e[0] && !space.took(p) }) {
 			fmt.Fprintf(&bad, "\n  %s: %s", show.Line(e[0]), show.Line(e[1]))
 		}
 	}
@@ -165,6 +165,28 @@ func (c *call) refused(space *dump, given []pair) error {
 	}
 	return nil
 }
+
+// took tells whether a parameter is what it was to become. One that is may be
+// named among the errors all the same: it does not go with others, or what a file
+// says of it is wrong. A secret is never seen to be.
+func (d *dump) took(p pair) bool {
+	for _, v := range d.Values {
+		switch {
+		case v.Name != p.name:
+		case p.value == nil:
+			return v.Status != statusSet
+		default:
+			space := config.SetupSpace(config.LoadOptions{})
+			shown, ok := space.Shown(p.name, *p.value)
+			return ok && v.Status == statusSet && v.Value == shown
+		}
+	}
+	return false
+}
+
+// statusSet is that of what a user interface gave. Source:
+// gateways/uiv2/PROTOCOL.md, Setup space.
+const statusSet = "Set"
 
 // showSpace prints the parameters that were given, or all, and what is wrong.
 func (c *call) showSpace(space *dump, given []pair) error {

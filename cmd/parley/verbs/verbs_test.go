@@ -58,6 +58,26 @@ neighbors  needed for consume-only\u202e; set it
 	}
 }
 
+// TestSetupIsTakenWithAProblem : what does not go with something else is stored all
+// the same, and not called refused.
+func TestSetupIsTakenWithAProblem(t *testing.T) {
+	daemon := alone(t)
+	daemon.On["setup"] = fake.Reply(`{"running":false,"values":[{"name":"chain","value":"dev","status":"Default"},` +
+		`{"name":"clandestine-port","value":"9999","status":"Set"}],` +
+		`"errors":[["chain","is needed elsewhere"],["clandestine-port","is that of something else"]]}`)
+	const problems = "\nTo be put right before the Node can start:\n" +
+		"chain             is needed elsewhere\nclandestine-port  is that of something else\n"
+	run(t, daemon, "", "setup", "--clandestine-port", "09999", "--chain").expect(t, 0,
+		"NAME              VALUE  STATUS\nchain             dev    Default\nclandestine-port  9999   Set\n"+problems, "")
+	run(t, daemon, "", "setup", "--clandestine-port", "9998").expect(t, 1, "",
+		"parley: setup: nothing was changed:\n  clandestine-port: is that of something else\n")
+	daemon.On["setup"] = fake.Reply(`{"running":false,"values":[{"name":"neighbors","value":"parley://****************@10.0.0.1:1?name=ben","status":"Set"}],` +
+		`"errors":[["neighbors","is not for this mode"]]}`) // seen without its token
+	run(t, daemon, "", "setup", "--neighbors", "parley://TokenThatNobodySees0123456@10.0.0.1:1?name=ben").expect(t, 0,
+		"NAME       VALUE                                          STATUS\nneighbors  parley://****************@10.0.0.1:1?name=ben  Set\n"+
+			"\nTo be put right before the Node can start:\nneighbors  is not for this mode\n", "")
+}
+
 func TestSetupIsRefused(t *testing.T) {
 	run(t, alone(t), "", "setup", "--neighbors", "x", "--chain", "dev").expect(t, 1, "", `parley: setup: nothing was changed:
   neighbors: needed for consume-only\u202e; set it
@@ -147,8 +167,8 @@ func TestShutdown(t *testing.T) {
 		daemon, node := both(t)
 		var asked atomic.Int32
 		daemon.Greet = func(c *fake.Conn) {
-			if node.Payloads("shutdown") != "" {
-				c.Cast("crashed", `{"processId":7,"crashReason":"NoInformation","exitCode":0,"signal":null,"requested":true,"lastLines":[]}`)
+			for i := range strings.Count(node.Payloads("shutdown"), "\n") { // one Node after the other
+				c.Cast("crashed", fmt.Sprintf(`{"processId":%d,"crashReason":"NoInformation","exitCode":0,"signal":null,"requested":true,"lastLines":[]}`, 7+i))
 			}
 		}
 		daemon.On["setup"] = func(c *fake.Conn, m fake.Message) {
@@ -263,8 +283,8 @@ relay gateway      127.0.0.1:8912
 func TestCrash(t *testing.T) {
 	daemon, node := both(t)
 	daemon.Greet = func(c *fake.Conn) {
-		if node.Payloads("crash") != "" {
-			c.Cast("crashed", `{"processId":7,"crashReason":{"Unrecognized":"panic: only\na test"},"exitCode":2,"signal":null,"requested":false,"lastLines":["panic: only","a test"]}`)
+		for i := range strings.Count(node.Payloads("crash"), "\n") { // one Node after the other
+			c.Cast("crashed", fmt.Sprintf(`{"processId":%d,"crashReason":{"Unrecognized":"panic: only\na test"},"exitCode":2,"signal":null,"requested":false,"lastLines":["panic: only","a test"]}`, 7+i))
 		}
 	}
 	node.On["crash"] = func(c *fake.Conn, _ fake.Message) { c.Drop() }
@@ -273,7 +293,7 @@ func TestCrash(t *testing.T) {
 	if got, want := node.Payloads("crash"), `{"actor":"relay","panicMessage":"only"}`+"\n"; got != want {
 		t.Error(got)
 	}
-	if o := run(t, daemon, "", "crash", "--actor", "relay", "--json"); o.code != 0 || !strings.HasPrefix(o.out, `{"processId":7,`) {
+	if o := run(t, daemon, "", "crash", "--actor", "relay", "--json"); o.code != 0 || !strings.HasPrefix(o.out, `{"processId":8,`) {
 		t.Errorf("got %+v", o)
 	}
 	daemon, _ = both(t) // takes no notice
