@@ -280,7 +280,7 @@ func (c *client) onLost(ctx actor.Context, m *lost) {
 // onIsolated passes on what belongs to no conversation.
 func (c *client) onIsolated(ctx actor.Context, m *uipb.Request) {
 	defer ctx.Send(c.link, &linkpb.Settled{Charge: m.GetCharge()})
-	ask := &uipb.Ask{Asker: c.asker, Request: m}
+	ask := &uipb.Ask{Asker: c.desk.now(c.asker), Request: m}
 	r, known := c.desk.Routes[m.GetOpcode()]
 	switch {
 	case m.GetError() || !known:
@@ -289,7 +289,7 @@ func (c *client) onIsolated(ctx actor.Context, m *uipb.Request) {
 		c.say(ctx, &uipb.UnmarshalError{Message: "Required field was missing: contextId", BadData: excerpt(m)}, 0)
 	case m.GetFlaw() != "":
 		c.say(ctx, &uipb.UnmarshalError{Message: m.GetFlaw(), BadData: excerpt(m)}, 0)
-	case r.Changes && !c.asker.GetChanges():
+	case r.Changes && !ask.GetAsker().GetChanges():
 		tree.Log(ctx.ActorSystem()).Warn("ignored a message of a user who may only look",
 			slog.String("opcode", m.GetOpcode()), slog.Uint64("uid", uint64(c.asker.GetUid())))
 	default:

@@ -60,7 +60,7 @@ func (c *conversation) Receive(ctx actor.Context) {
 
 func (c *conversation) onRequest(ctx actor.Context, m *uipb.Request) {
 	c.request = m
-	ask := &uipb.Ask{Asker: c.asker, Request: m}
+	ask := &uipb.Ask{Asker: c.desk.now(c.asker), Request: m}
 	known := false
 	c.route, known = c.desk.Routes[m.GetOpcode()]
 	if m.GetError() {
@@ -79,7 +79,7 @@ func (c *conversation) onRequest(ctx actor.Context, m *uipb.Request) {
 	case c.route.Isolated:
 		c.onAnswer(ctx, Fault(CodeUnmarshal, fmt.Sprintf("Opcode %q is never part of a conversation: send it without contextId", m.GetOpcode())))
 		return
-	case c.route.Changes && !c.asker.GetChanges():
+	case c.route.Changes && !ask.GetAsker().GetChanges():
 		c.onAnswer(ctx, NotPermitted(c.asker))
 		return
 	}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/messages/uipb"
 )
 
 // Defaults of a Desk. Source: gateways/uiv2/PROTOCOL.md, Conversations.
@@ -34,6 +36,18 @@ type Desk struct {
 	// nobody.
 	Departed *actor.PID
 	Talks    int // conversations of one connection; 0: DefaultTalks
+	// MayChange tells whether a local user who is no owner may change things by
+	// now; it returns at once. nil: who might when connecting still may.
+	MayChange func(uid uint32) bool
+}
+
+// now is an asker with the rights of this moment: who has lost them may still
+// be connected.
+func (d *Desk) now(a *uipb.Asker) *uipb.Asker {
+	if d.MayChange == nil || a.GetOwner() || d.MayChange(a.GetUid()) == a.GetChanges() {
+		return a
+	}
+	return &uipb.Asker{Member: a.GetMember(), Uid: a.GetUid(), Changes: !a.GetChanges()}
 }
 
 func (d Desk) withDefaults() Desk {

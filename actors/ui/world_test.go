@@ -43,6 +43,7 @@ type setup struct {
 	talks    int
 	idle     time.Duration
 	fallback bool
+	may      func(uid uint32) bool
 	options  []testkit.SystemOption
 }
 
@@ -113,7 +114,7 @@ func (w *world) start(ctx actor.Context, s setup) {
 		return tree.Spawn(ctx, name, tree.Spec{Asked: true, New: func() actor.Actor { return &worker{w} }})
 	}
 	do, quick := worker("do"), worker("quick")
-	desk := Desk{Idle: s.idle, Talks: s.talks, Routes: map[string]Route{
+	desk := Desk{Idle: s.idle, Talks: s.talks, MayChange: s.may, Routes: map[string]Route{
 		"do":          {To: do},
 		"quick":       {To: quick, Timeout: timeoutQuick},
 		"change":      {To: do, Changes: true},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -71,6 +72,7 @@ func (u *uis) spawnBroadcasts(ctx actor.Context, demand func(uipb.LogLevel)) {
 // spawnLinks comes behind all actors that answer.
 func (u *uis) spawnLinks(ctx actor.Context, desk ui.Desk) {
 	desk.Idle = u.settings.Idle
+	desk.MayChange = func(uid uint32) bool { return slices.Contains(u.policy.Load().Users, uid) }
 	clients := ui.SpawnClients(ctx, desk, ui.Fanout(u.fanout.Shards), u.broadcasts)
 	u.links = link.SpawnLinks(ctx, "uilinks", u.kind, u.fanout.Shards, clients)
 }
