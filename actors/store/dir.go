@@ -31,10 +31,20 @@ func privateDir(dir string) error {
 		return fmt.Errorf("store: cannot make the directory: %w", err)
 	}
 	var st unix.Stat_t
-	if err := unix.Stat(dir, &st); err != nil {
+	if err := unix.Lstat(dir, &st); err != nil {
 		return fmt.Errorf("store: %w", &fs.PathError{Op: "stat", Path: dir, Err: err})
 	}
-	if me := os.Geteuid(); int(st.Uid) != me {
+	me := os.Geteuid()
+	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		// Root would follow the link of anybody, and files go there and are removed.
+		if st.Uid != 0 && int(st.Uid) != me {
+			return fmt.Errorf("store: directory %q is a symbolic link that user %d has made: remove it, or give another data-directory", dir, st.Uid)
+		}
+		if err := unix.Stat(dir, &st); err != nil {
+			return fmt.Errorf("store: %w", &fs.PathError{Op: "stat", Path: dir, Err: err})
+		}
+	}
+	if int(st.Uid) != me {
 		return fmt.Errorf("store: directory %q belongs to user %d, and this process runs as user %d: give it another data-directory", dir, st.Uid, me)
 	}
 	if mode := st.Mode & 0o777; mode&0o077 != 0 {
