@@ -40,6 +40,11 @@ func listen(c *config.Node, log *slog.Logger, daemon *child.Child) (l assemble.L
 	switch {
 	case daemon != nil:
 		l.UI.Listeners = []net.Listener{daemon.Listener}
+		given, err := daemon.Settings()
+		if err != nil {
+			return l, err
+		}
+		l.UI.Dropped = given.GetUser() != nil
 	case c.HasUI():
 		if l.UI.Listeners, err = listenUI(c.UIPort); err != nil {
 			return l, err

@@ -38,6 +38,11 @@ func TestWhatANodeIsGiven(t *testing.T) {
 	r := newRig(t, nil)
 	r.launch("db-password", marker, "report", "", "ready", "R", "hang", "")
 	m, _ := r.ready()
+	open := "0=/dev/null 1=/dev/null 2=pipe 3=socket 4=pipe 5=pipe"
+	if six, err := net.Listen("tcp6", "[::1]:0"); err == nil { // there the port is held, too
+		_ = six.Close()
+		open += " 6=socket"
+	}
 	home := "/root/of/the/daemon"
 	if asRoot {
 		home = "/nonexistent"
@@ -48,7 +53,7 @@ func TestWhatANodeIsGiven(t *testing.T) {
 		"session": "true group true",
 		"args":    fmt.Sprintf("%q", standIn),
 		"environ": fmt.Sprintf("%q", []string{"HOME=" + home, "LANG=C", "LC_ALL=C.UTF-8", "PATH=" + os.Getenv("PATH"), "TZ=UTC"}),
-		"open":    "0=/dev/null 1=/dev/null 2=pipe 3=socket 4=pipe 5=pipe",
+		"open":    open,
 	} {
 		if got := r.line(m.GetPid(), start+" "); got != want {
 			t.Errorf("%s is %s, want %s", start, got, want)

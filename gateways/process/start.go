@@ -83,7 +83,7 @@ func (s *started) open(theirs, ours *files) error {
 	r, w := pipe()
 	s.stderr = r
 	theirs.add(w)
-	l, port, err := listen()
+	l, held, port, err := listen()
 	if err != nil {
 		last = err
 	}
@@ -94,13 +94,31 @@ func (s *started) open(theirs, ours *files) error {
 	theirs.add(w)
 	r, w = pipe()
 	s.lifeline = w
-	theirs.add(r)
+	theirs.add(r, held) // held: the Node need not know of it
 	ours.add(s.stderr, s.ready, s.lifeline)
 	return last
 }
 
-// listen binds a port for user interfaces.
-func listen() (*os.File, uint32, error) {
+// portTries is how many ports are tried until one is free on 127.0.0.1 and on ::1.
+const portTries = 16
+
+// listen binds a port for user interfaces, and holds it on ::1: whoever had it
+// there would be who answers those that connect to localhost. held is nil
+// without IPv6.
+func listen() (l, held *os.File, port uint32, err error) {
+	for range portTries {
+		if l, port, err = listenOnce(); err != nil {
+			return nil, nil, 0, err
+		}
+		if held, err = hold(port); err == nil {
+			return l, held, port, nil
+		}
+		_ = l.Close()
+	}
+	return nil, nil, 0, err
+}
+
+func listenOnce() (*os.File, uint32, error) {
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false) // of no use on loopback
 	l, err := lc.Listen(context.Background(), "tcp4", uiAddress)
@@ -113,6 +131,27 @@ func listen() (*os.File, uint32, error) {
 		return nil, 0, fmt.Errorf("process: no port for user interfaces: %w", err)
 	}
 	return f, uint32(l.Addr().(*net.TCPAddr).Port), nil
+}
+
+// hold binds a port on ::1 and does not listen there: connections are refused.
+func hold(port uint32) (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil // there is no IPv6
+	}
+	f := os.NewFile(uintptr(fd), "::1")
+	err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrInet6{Port: int(port), Addr: [16]byte{15: 1}})
+	}
+	if err == nil {
+		return f, nil
+	}
+	_ = f.Close()
+	if errors.Is(err, unix.EADDRINUSE) {
+		return nil, fmt.Errorf("process: port %d for user interfaces is taken on ::1: %w", port, err)
+	}
+	return nil, nil // there is no ::1
 }
 
 // notStarted says why a process was not started, and what to do.

@@ -10,7 +10,9 @@ import (
 	"parley/messages/processpb"
 )
 
-// Descriptors that a Node finds open beside the standard three.
+// Descriptors that a Node finds open beside the standard three. Where there is
+// IPv6 one more follows, which keeps the port on ::1 from others and is of no
+// other use.
 const (
 	ListenerFD = 3 // a TCP socket that listens
 	ReadyFD    = 4 // a pipe to write ReadyByte to
