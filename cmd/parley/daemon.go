@@ -183,22 +183,56 @@ func fatalTo(to chan<- error, who string) func(any) {
 	}
 }
 
+// anyPortTries is how many free ports are tried until one is free on 127.0.0.1
+// and on ::1.
+const anyPortTries = 16
+
 // listenUI listens for user interfaces on loopback: on 127.0.0.1, and on ::1
-// with the same port where there is IPv6 and the port is free.
-func listenUI(port int) ([]net.Listener, error) {
-	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("port %d on 127.0.0.1 is taken: perhaps a Daemon is already running (parley status tells); choose another with --ui-port", port)
+// with the same port where there is IPv6. One of them alone will not do: who has
+// the other is whom user interfaces reach that connect to localhost.
+func listenUI(port int) (all []net.Listener, err error) {
+	for try := 0; ; try++ {
+		if all, err = listenBoth(port); port != 0 || try == anyPortTries || !errors.Is(err, syscall.EADDRINUSE) {
+			return all, err
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen for user interfaces: %w; choose another port with --ui-port", err)
-	}
-	all := []net.Listener{l}
-	if six, err := net.Listen("tcp6", net.JoinHostPort("::1", strconv.Itoa(int(portOf(l))))); err == nil {
-		all = append(all, six)
-	}
-	return all, nil
 }
+
+func listenBoth(port int) ([]net.Listener, error) {
+	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return nil, notListening(err, "127.0.0.1", port)
+	}
+	six, err := net.Listen("tcp6", net.JoinHostPort("::1", strconv.Itoa(int(portOf(l)))))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		_ = l.Close()
+		return nil, notListening(err, "::1", port)
+	}
+	if err != nil { // there is no IPv6
+		return []net.Listener{l}, nil
+	}
+	return []net.Listener{l, six}, nil
+}
+
+func notListening(err error, at string, port int) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return &takenError{at, port}
+	}
+	return fmt.Errorf("cannot listen for user interfaces: %w; choose another port with --ui-port", err)
+}
+
+// takenError says that somebody else has the port for user interfaces.
+type takenError struct {
+	at   string
+	port int
+}
+
+func (e *takenError) Error() string {
+	return fmt.Sprintf("port %d on %s is taken: perhaps a Daemon is already running (parley status tells); choose another with --ui-port", e.port, e.at)
+}
+
+// Unwrap is for errors.Is.
+func (e *takenError) Unwrap() error { return syscall.EADDRINUSE }
 
 func portOf(l net.Listener) uint16 { return uint16(l.Addr().(*net.TCPAddr).Port) }
 

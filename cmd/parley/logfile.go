@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // logFileMost is where a log file is put aside, in bytes; one older file is kept.
@@ -29,7 +32,7 @@ func openLogFile(name string) (*logFile, error) {
 }
 
 func (l *logFile) open() error {
-	f, err := os.OpenFile(l.name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := l.openNow()
 	if err != nil {
 		return err
 	}
@@ -40,6 +43,29 @@ func (l *logFile) open() error {
 	}
 	l.file, l.size = f, info.Size()
 	return nil
+}
+
+// openNow opens what the name stands for now. Who may write to its folder can
+// have put something else there: a link to a file that is ours alone to write to,
+// or a pipe, which would make us wait. Only links of root and our own are followed.
+func (l *logFile) openNow() (*os.File, error) {
+	const flags, mode = os.O_CREATE | os.O_APPEND | os.O_WRONLY, 0o600
+	f, err := os.OpenFile(l.name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK, mode)
+	if errors.Is(err, unix.ELOOP) {
+		var st unix.Stat_t
+		if unix.Lstat(l.name, &st) != nil || st.Uid != 0 && st.Uid != uint32(os.Geteuid()) {
+			return nil, fmt.Errorf("%q is a symbolic link that another user has made", l.name)
+		}
+		return os.OpenFile(l.name, flags, mode)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() && info.Mode()&os.ModeCharDevice == 0 {
+		_ = f.Close()
+		return nil, fmt.Errorf("%q is no file", l.name)
+	}
+	return f, nil
 }
 
 // Write implements io.Writer; it takes whole lines.

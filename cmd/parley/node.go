@@ -142,10 +142,11 @@ func serveNode(cmd *cobra.Command, values *config.Values, daemon *child.Child) e
 	if err = n.Opened(&c); err == nil {
 		err = announce(cmd, l, daemon, c.LogFormat)
 	}
+	signalled := false
 	if err == nil {
-		err = superviseNode(n, out, log, signals, fatal, daemon)
+		signalled, err = superviseNode(n, out, log, signals, fatal, daemon)
 	}
-	return errors.Join(err, stopNode(n, c.DrainTimeout, signals, log))
+	return errors.Join(err, stopNode(n, c.DrainTimeout, signalled, signals, log))
 }
 
 // password takes the database password out of the options; nil: there is none.
@@ -175,8 +176,9 @@ func announce(cmd *cobra.Command, l assemble.Listeners, daemon *child.Child, for
 // errOrphan ends a Node whose Daemon died before it knew the Node for good.
 var errOrphan = errors.New("node: the Daemon that started this Node is gone, and no other will know of it")
 
-// superviseNode returns when the node is to stop, and why if it failed.
-func superviseNode(n *assemble.Node, out *logOutput, log *slog.Logger, signals <-chan os.Signal, fatal <-chan error, daemon *child.Child) (err error) {
+// superviseNode returns when the node is to stop, whether a signal said so, and
+// why if it failed.
+func superviseNode(n *assemble.Node, out *logOutput, log *slog.Logger, signals <-chan os.Signal, fatal <-chan error, daemon *child.Child) (signalled bool, err error) {
 	var gone <-chan struct{}
 	if daemon != nil {
 		gone = daemon.Gone()
@@ -190,32 +192,38 @@ func superviseNode(n *assemble.Node, out *logOutput, log *slog.Logger, signals <
 				continue
 			}
 			log.Info("stopping", slog.String("signal", s.String()))
-			return nil
+			return true, nil
 		case <-n.Ended():
 			log.Info("stopping", slog.String("reason", "a user interface asked for it"))
-			return nil
+			return false, nil
 		case <-gone:
 			if !daemon.WasKept() {
-				return errOrphan
+				return false, errOrphan
 			}
 			gone = nil
 			log.Warn("the Daemon is gone; this Node goes on, and the next Daemon adopts it")
 		case err = <-n.Failed():
 			log.Error("stopping", slog.Any("error", err))
-			return err
+			return false, err
 		case err = <-fatal:
 			log.Error("stopping", slog.Any("error", err))
-			return err
+			return false, err
 		}
 	}
 }
 
-func stopNode(n *assemble.Node, most time.Duration, signals <-chan os.Signal, log *slog.Logger) error {
+// stopNode stops the node in order. One signal may still ask for that, if none
+// has; the next one ends it at once.
+func stopNode(n *assemble.Node, most time.Duration, signalled bool, signals <-chan os.Signal, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
 	go func() {
 		for s := range signals {
-			if s != syscall.SIGHUP {
+			switch {
+			case s == syscall.SIGHUP:
+			case !signalled:
+				signalled = true
+			default:
 				log.Warn("stopped without goodbye: second signal")
 				os.Exit(exitFailed)
 			}

@@ -17,7 +17,8 @@ import (
 const ownerOnly = 0o077
 
 // Daemon keeps others from reading this process's memory, which knows secrets:
-// no core dumps, no tracing by its own user. Nothing that it starts gains
+// no core dumps, no tracing by its own user, no values of ours in the environment
+// that the kernel shows. Nothing that it starts gains
 // privileges by being set-uid, and files that it makes are its owner's only.
 //
 // It does without Landlock: a Node would inherit that, and needs more than its Daemon.
@@ -25,6 +26,7 @@ func Daemon() error { return modest() }
 
 // modest is what Daemon and Node have in common.
 func modest() error {
+	conceal() // while this process may still look into itself
 	unix.Umask(ownerOnly)
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return fmt.Errorf("confine: no core dumps: %w", err)

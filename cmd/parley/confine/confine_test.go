@@ -79,7 +79,7 @@ func run(t *testing.T, program string, todo task, attr *syscall.SysProcAttr) fac
 	must(t, err)
 	var out, errs bytes.Buffer
 	c := &exec.Cmd{Path: program, Args: []string{standInName}, Stdin: bytes.NewReader(in), Stdout: &out, Stderr: &errs, SysProcAttr: attr, Dir: "/"}
-	c.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	c.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "PARLEY_SECRET="+variable)
 	must(t, c.Run())
 	var f fact
 	if err := json.Unmarshal(out.Bytes(), &f); err != nil || errs.Len() > 0 {
@@ -100,7 +100,7 @@ func dropped() *syscall.SysProcAttr {
 func TestDaemon(t *testing.T) {
 	each(t, func(t *testing.T, program string) {
 		f := run(t, program, task{Do: "daemon"}, nil)
-		for name, want := range map[string]string{"confine": "", "exec": "", "dumpable": "0", "core": "0 0", "umask": "077"} {
+		for name, want := range map[string]string{"confine": "", "exec": "", "environ": "false true", "dumpable": "0", "core": "0 0", "umask": "077"} {
 			if got := strings.TrimSpace(f[name]); got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)
 			}
@@ -165,7 +165,7 @@ func TestNode(t *testing.T) {
 			return ""
 		}
 		for name, want := range map[string]string{
-			"confine": "", "dumpable": "0", "core": "0 0", "umask": "077",
+			"confine": "", "environ": "false true", "dumpable": "0", "core": "0 0", "umask": "077",
 			"write inside": "", "rename inside": "", "folder inside": "", "remove inside": "", "list inside": "",
 			"read common": "", "read resolver": "", "null": "", "bind": "", "connect": "", "signal itself": "",
 			"read outside":  denied("files", unix.EACCES),

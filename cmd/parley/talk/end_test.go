@@ -48,6 +48,29 @@ func TestNodeEndsInBetween(t *testing.T) {
 	}
 }
 
+// TestNodeEndsBehindAnother : the Daemon still tells newcomers how the Node before
+// ended, and that is no word of this one.
+func TestNodeEndsBehindAnother(t *testing.T) {
+	daemon, node := pair(t)
+	var dead atomic.Bool
+	daemon.Greet = func(c *fake.Conn) {
+		c.Cast("crashed", `{"processId":76,"crashReason":"NoInformation","requested":true}`)
+		if dead.Load() {
+			c.Cast("crashed", crash)
+		}
+	}
+	node.On["configuration"] = func(c *fake.Conn, _ fake.Message) {
+		dead.Store(true)
+		c.Drop()
+	}
+	s := open(t, Options{Port: daemon.Port})
+	_, err := s.Ask(t.Context(), Question{Opcode: "configuration"})
+	var ended *Ended
+	if !errors.As(err, &ended) || ended.Crash == nil || ended.Crash.PID != 77 {
+		t.Fatalf("got %v", err)
+	}
+}
+
 // TestNodeEndsWithoutAWord of the Daemon's.
 func TestNodeEndsWithoutAWord(t *testing.T) {
 	daemon, node := pair(t)

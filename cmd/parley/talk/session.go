@@ -77,7 +77,8 @@ type Session struct {
 	cancel context.CancelFunc
 	kept   sync.WaitGroup
 
-	moving sync.Mutex // held while at is replaced
+	moving sync.Mutex // held while at is replaced; guards past
+	past   []uint32   // pids of Nodes that had ended before the Daemon named the last one
 	mu     sync.Mutex // guards what follows
 	at     *wire      // nil: none yet
 	next   uint64
@@ -175,7 +176,7 @@ func (s *Session) place(ctx context.Context, p Place) (*wire, error) {
 		}
 		w.leave()
 	}
-	w, err := dialWire(ctx, roleDaemon, s.o.Port, s.o.Broadcast)
+	w, err := dialWire(ctx, roleDaemon, s.o.Port, s.past, s.o.Broadcast)
 	switch {
 	case err == nil:
 		s.set(w)
@@ -193,7 +194,8 @@ func (s *Session) follow(ctx context.Context, from *wire, port uint16) (*wire, e
 	s.moving.Lock()
 	defer s.moving.Unlock()
 	from.leave()
-	w, err := dialWire(ctx, roleNode, port, s.o.Broadcast)
+	s.past = from.ends()
+	w, err := dialWire(ctx, roleNode, port, nil, s.o.Broadcast)
 	switch {
 	case err == nil:
 		s.set(w)

@@ -53,7 +53,7 @@ func (s *Session) trusts(uid uint32) bool {
 // is asked on a connection of its own: at the Node's end, nobody but the Node
 // itself could be.
 func (s *Session) isRealUser(ctx context.Context, uid uint32) bool {
-	w, err := dialWire(ctx, roleDaemon, s.o.Port, nil)
+	w, err := dialWire(ctx, roleDaemon, s.o.Port, nil, nil)
 	if err != nil {
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -30,12 +31,14 @@ type wire struct {
 	role      string
 	port      uint16
 	broadcast func(Broadcast)
+	past      []uint32      // pids of Nodes whose end is no news: a Daemon tells newcomers of it again
 	ended     chan struct{} // closed by the reader
 
 	mu      sync.Mutex // guards what follows
 	asks    map[uint64]*asking
 	why     error         // it ended
-	crash   *Crashed      // the last one told
+	told    []uint32      // pids of Nodes whose end was told
+	crash   *Crashed      // the last one told that is news
 	crashed chan struct{} // closed at the first
 }
 
@@ -53,8 +56,8 @@ type reply struct {
 	lost    bool // err is how the connection ended
 }
 
-// dialWire connects to a server of this machine.
-func dialWire(ctx context.Context, role string, port uint16, broadcast func(Broadcast)) (*wire, error) {
+// dialWire connects to a server of this machine. past is as in wire.
+func dialWire(ctx context.Context, role string, port uint16, past []uint32, broadcast func(Broadcast)) (*wire, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
@@ -63,7 +66,7 @@ func dialWire(ctx context.Context, role string, port uint16, broadcast func(Broa
 		return nil, err
 	}
 	w := &wire{
-		c: c, role: role, port: port, broadcast: broadcast, ended: make(chan struct{}),
+		c: c, role: role, port: port, broadcast: broadcast, past: past, ended: make(chan struct{}),
 		asks: map[uint64]*asking{}, crashed: make(chan struct{}),
 	}
 	go w.read()
@@ -155,10 +158,21 @@ func (w *wire) take(b []byte) error {
 func (w *wire) onCrashed(c *Crashed) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.told = append(w.told, c.PID)
+	if slices.Contains(w.past, c.PID) {
+		return
+	}
 	if w.crash == nil {
 		close(w.crashed)
 	}
 	w.crash = c
+}
+
+// ends gives the pids of the Nodes whose end was told so far.
+func (w *wire) ends() []uint32 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.told)
 }
 
 // settle hands an answer to who waits for it; nobody: it came too late. opcode

@@ -184,13 +184,13 @@ func crashVerb(d *Desk) *cobra.Command {
 		Short: "Make the Node crash, for tests",
 		Long: `Make a supervisor of the Node panic, which ends the Node. It takes notice only when it was started with crash-point
 message. Prints how the Daemon saw it end.`,
-		Example: "  " + d.Prefix + "crash --actor relay --message 'only a test'",
+		Example: "  " + d.Prefix + "crash --actor clients --message 'only a test'",
 	}
 	cmd.Flags().StringVar(&actor, "actor", "", "supervisor that panics")
 	cmd.Flags().StringVar(&message, "message", "crash was asked for", "what it says")
 	return d.verb(cmd, func(c *call) error {
 		if actor == "" {
-			return usage("--actor: name the supervisor that is to panic, as in: %scrash --actor relay", c.Prefix)
+			return usage("--actor: name the supervisor that is to panic, as in: %scrash --actor clients", c.Prefix)
 		}
 		release, err := c.open(nil)
 		if err != nil {
