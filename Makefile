@@ -6,11 +6,13 @@ export PATH := $(CURDIR)/.ci/bin:$(PATH)
 ARGS     ?=
 PKG      ?= ./...
 COUNT    ?= 10
+CYCLES   ?= 1000
 FUZZTIME ?= 1h
 BENCH    ?= .
 
 .PHONY: help run build test race stories tree sizes bench fuzz fuzz-smoke \
-	check format vet lint proto stale modules vuln static gen image fmt setup clients clean
+	cycles check format vet lint proto stale modules vuln \
+	static gen image fmt setup clients clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -89,6 +91,10 @@ vuln: ## known vulnerabilities in what the binary calls, offline when a database
 race: ## PKG again and again with the race detector, COUNT times
 	@.ci/setup race
 	go test -race -count=$(COUNT) $(PKG)
+
+cycles: ## starts and kills Nodes CYCLES times in random order, and again among processes that grab ports
+	@.ci/setup go
+	PARLEY_CYCLES=$(CYCLES) go test -count=1 -timeout 2h -v -run 'Cycles|Squatter' ./testkit/life
 
 stories: ## only the protocol stories
 	@.ci/setup go

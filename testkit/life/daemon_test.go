@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -31,10 +30,12 @@ type daemon struct {
 // env is more of its environment, as in NAME=value.
 func start(t testing.TB, dir string, env []string, args ...string) *daemon {
 	t.Helper()
-	return run(t, dir, env, append([]string{"daemon", "--ui-port", "0"}, args...)...)
+	return run(t, dir, env, nil, append([]string{"daemon", "--ui-port", "0"}, args...)...)
 }
 
-func run(t testing.TB, dir string, env []string, args ...string) *daemon {
+// run is start for a program that was told in another way to be a Daemon. files
+// are what it inherits, from descriptor 3 on.
+func run(t testing.TB, dir string, env []string, files []*os.File, args ...string) *daemon {
 	t.Helper()
 	at, err := binary()
 	if err != nil {
@@ -43,7 +44,7 @@ func run(t testing.TB, dir string, env []string, args ...string) *daemon {
 	d := &daemon{t: t, dir: dir, exited: make(chan struct{})}
 	d.cmd = exec.Command(at, append(args, "--data-directory", dir)...)
 	d.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "NO_COLOR=1"}, env...)
-	d.cmd.Stderr = d
+	d.cmd.Dir, d.cmd.ExtraFiles, d.cmd.Stderr = dir, files, d
 	out, err := d.cmd.StdoutPipe()
 	if err == nil {
 		err = d.cmd.Start()
@@ -121,6 +122,9 @@ func (d *daemon) stop() {
 	}
 }
 
+// lastSaid is how much of what a Daemon said is shown of a failed test, in bytes.
+const lastSaid = 16 << 10
+
 // end is for tests that did not come so far.
 func (d *daemon) end() {
 	if d.dead() {
@@ -129,7 +133,8 @@ func (d *daemon) end() {
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
 	<-d.exited
 	if d.t.Failed() {
-		d.t.Logf("the Daemon said\n%s", d.stderr())
+		said := d.stderr()
+		d.t.Logf("the Daemon said\n%s", said[max(0, len(said)-lastSaid):])
 	}
 }
 
@@ -144,16 +149,4 @@ func directory(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-// freePort gives the port of a listener that has been closed: good enough where
-// the program under test wants a number.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
 }

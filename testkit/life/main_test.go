@@ -20,6 +20,9 @@ const patience = 60 * time.Second
 var scratch string
 
 func TestMain(m *testing.M) {
+	if deed := os.Getenv(deedVariable); deed != "" {
+		os.Exit(deeds[deed]())
+	}
 	var err error
 	if scratch, err = os.MkdirTemp("", "parley-life-"); err != nil {
 		panic(err)
@@ -34,8 +37,12 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// binary builds the program as it is shipped: static, without cgo.
+// binary builds the program as it is shipped: static, without cgo. PARLEY_BINARY
+// names one that is built.
 var binary = sync.OnceValues(func() (string, error) {
+	if at := os.Getenv("PARLEY_BINARY"); at != "" {
+		return at, nil
+	}
 	at := filepath.Join(scratch, "parley")
 	cmd := exec.Command("go", "build", "-trimpath", "-o", at, "parley/cmd/parley")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -45,8 +52,9 @@ var binary = sync.OnceValues(func() (string, error) {
 	return at, nil
 })
 
-// eventually polls cond until it holds.
-func eventually(t *testing.T, what string, cond func() bool) {
+// eventually polls cond until it holds. If it never does, more tells how things
+// are.
+func eventually(t testing.TB, what string, cond func() bool, more ...func() string) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -56,6 +64,9 @@ func eventually(t *testing.T, what string, cond func() bool) {
 		select {
 		case <-tick.C:
 		case <-end.C:
+			for _, tell := range more {
+				what += "\n" + tell()
+			}
 			t.Fatalf("in vain, after %v: %s", patience, what)
 		}
 	}

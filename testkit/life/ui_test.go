@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,8 @@ type frame struct {
 		Code    uint64 `json:"code"`
 		Message string `json:"message"`
 	} `json:"error"`
-	end error // the connection's; nothing follows
+	text []byte // all of it
+	end  error  // the connection's; nothing follows
 }
 
 // ui is one user interface.
@@ -29,18 +31,34 @@ type ui struct {
 	t      testing.TB
 	client *ws.Client
 	frames chan frame
-	others []frame // broadcasts that came before an answer
+	others []frame           // that came while something else was waited for
+	hook   func(text []byte) // called with all that comes; nil: nobody looks
 	next   uint64
 }
+
+// queued is how many frames wait for a test to look at them.
+const queued = 1024
+
+// errSeen is the end of a connection that somebody has been told before.
+var errSeen = errors.New("the connection has ended before")
 
 // connect opens a user interface at a Daemon's or a Node's port.
 func connect(t testing.TB, port uint16) *ui {
 	t.Helper()
-	c, err := ws.DialProtocol(t.Context(), fmt.Sprintf("ws://127.0.0.1:%d/", port), 1<<20, uiv2.Subprotocol)
+	u, err := dial(t, port, queued)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &ui{t: t, client: c, frames: make(chan frame, 4096)}
+	return u
+}
+
+// dial is connect for who may not get in. queue is how many frames may wait.
+func dial(t testing.TB, port uint16, queue int) (*ui, error) {
+	c, err := ws.DialProtocol(t.Context(), fmt.Sprintf("ws://127.0.0.1:%d/", port), 1<<20, uiv2.Subprotocol)
+	if err != nil {
+		return nil, err
+	}
+	u := &ui{t: t, client: c, frames: make(chan frame, queue)}
 	go func() {
 		defer close(u.frames)
 		for {
@@ -49,7 +67,7 @@ func connect(t testing.TB, port uint16) *ui {
 				u.frames <- frame{end: err}
 				return
 			}
-			var f frame
+			f := frame{text: b}
 			if err := json.Unmarshal(b, &f); err != nil {
 				f.end = errors.New("not JSON: " + string(b))
 			}
@@ -57,7 +75,7 @@ func connect(t testing.TB, port uint16) *ui {
 		}
 	}()
 	t.Cleanup(u.leave)
-	return u
+	return u, nil
 }
 
 // leave hangs up, and waits until nothing more comes.
@@ -71,7 +89,13 @@ func (u *ui) leave() {
 func (u *ui) hear() frame {
 	u.t.Helper()
 	select {
-	case f := <-u.frames:
+	case f, ok := <-u.frames:
+		if !ok {
+			f.end = errSeen
+		}
+		if u.hook != nil {
+			u.hook(f.text)
+		}
 		return f
 	case <-time.After(patience):
 		u.t.Fatal("heard nothing")
@@ -94,39 +118,77 @@ func (u *ui) send(opcode, payload string) uint64 {
 // before are kept for await.
 func (u *ui) ask(opcode, payload string) frame {
 	u.t.Helper()
-	context := u.send(opcode, payload)
+	f := u.answer(u.send(opcode, payload))
+	if f.end != nil {
+		u.t.Fatalf("%s: %v", opcode, f.end)
+	}
+	return f
+}
+
+// answer waits for what a request gets, or for the end of the connection.
+func (u *ui) answer(context uint64) frame {
+	u.t.Helper()
+	return u.find(func(f *frame) bool {
+		return f.end != nil || f.Opcode == "redirect" || f.ContextID != nil && *f.ContextID == context
+	})
+}
+
+// await returns the next broadcast of an opcode. Others stay for later.
+func (u *ui) await(opcode string) frame {
+	u.t.Helper()
+	f := u.find(func(f *frame) bool { return f.end != nil || f.Opcode == opcode && f.ContextID == nil })
+	if f.end != nil {
+		u.t.Fatalf("waiting for %s: %v", opcode, f.end)
+	}
+	return f
+}
+
+// find returns the first frame that is meant, and leaves those before for later.
+func (u *ui) find(meant func(f *frame) bool) frame {
+	u.t.Helper()
+	for i, f := range u.others {
+		if meant(&f) {
+			u.others = slices.Delete(u.others, i, i+1)
+			return f
+		}
+	}
 	for {
 		f := u.hear()
-		if f.end != nil {
-			u.t.Fatalf("%s: %v", opcode, f.end)
-		}
-		if f.Opcode == "redirect" || f.ContextID != nil && *f.ContextID == context {
+		if meant(&f) {
 			return f
 		}
 		u.others = append(u.others, f)
 	}
 }
 
-// await returns the next broadcast of an opcode, and drops those before.
-func (u *ui) await(opcode string) frame {
+// unheard fails the test if a broadcast of an opcode came that nobody awaited.
+func (u *ui) unheard(opcode string) {
 	u.t.Helper()
-	for {
-		var f frame
-		if len(u.others) > 0 {
-			f, u.others = u.others[0], u.others[1:]
-		} else {
-			f = u.hear()
-		}
-		if f.end != nil {
-			u.t.Fatalf("waiting for %s: %v", opcode, f.end)
-		}
+	for _, f := range u.others {
 		if f.Opcode == opcode {
-			if f.ContextID != nil {
-				u.t.Errorf("%s came in a conversation", opcode)
-			}
-			return f
+			u.t.Errorf("%s once more: %s", opcode, f.Payload)
 		}
 	}
+}
+
+// crash is the payload of crashed.
+type crash struct {
+	PID       int             `json:"processId"`
+	Reason    json.RawMessage `json:"crashReason"`
+	ExitCode  *int            `json:"exitCode"`
+	Signal    string          `json:"signal"` // blank: null
+	Requested bool            `json:"requested"`
+	LastLines []string        `json:"lastLines"`
+}
+
+// crashed waits for the next end of a Node, which must be that one.
+func (u *ui) crashed(pid int) (c crash) {
+	u.t.Helper()
+	u.await("crashed").into(u.t, &c)
+	if c.PID != pid {
+		u.t.Errorf("process %d has ended, want %d: %+v", c.PID, pid, c)
+	}
+	return c
 }
 
 // ended waits for the end of the connection, and returns it.
