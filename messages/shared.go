@@ -13,6 +13,8 @@ type Slot int
 const (
 	SlotRelay Slot = iota
 	SlotUI
+	SlotMesh        // to nodes that dialled
+	SlotMeshDialled // to nodes that were dialled: masked
 	slotCount
 )
 

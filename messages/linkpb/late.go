@@ -18,3 +18,6 @@ func (*Settled) IgnoreDeadLetterLogging() {}
 
 // IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
 func (*Malformed) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
+func (*RoundTrip) IgnoreDeadLetterLogging() {}

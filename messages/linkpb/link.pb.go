@@ -31,6 +31,7 @@ type Opened struct {
 	Remote        string                 `protobuf:"bytes,2,opt,name=remote,proto3" json:"remote,omitempty"`     // host:port as seen by the gateway
 	Member        uint64                 `protobuf:"varint,3,opt,name=member,proto3" json:"member,omitempty"`    // names the link's outbound side in messages.Multicast
 	Peer          *Peer                  `protobuf:"bytes,4,opt,name=peer,proto3" json:"peer,omitempty"`         // who is at the other end, where the gateway knows
+	Ticket        uint64                 `protobuf:"varint,5,opt,name=ticket,proto3" json:"ticket,omitempty"`    // under which the server let it in or had it dialled; 0: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -91,6 +92,13 @@ func (x *Opened) GetPeer() *Peer {
 		return x.Peer
 	}
 	return nil
+}
+
+func (x *Opened) GetTicket() uint64 {
+	if x != nil {
+		return x.Ticket
+	}
+	return 0
 }
 
 // Peer is the local user at the other end of a link. It is frozen.
@@ -344,6 +352,52 @@ func (x *Settled) GetAll() bool {
 	return false
 }
 
+// RoundTrip tells the server actor how long a ping took, there and back. Only
+// links whose kind wants it say so.
+type RoundTrip struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nanoseconds   uint64                 `protobuf:"varint,1,opt,name=nanoseconds,proto3" json:"nanoseconds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoundTrip) Reset() {
+	*x = RoundTrip{}
+	mi := &file_link_link_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoundTrip) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoundTrip) ProtoMessage() {}
+
+func (x *RoundTrip) ProtoReflect() protoreflect.Message {
+	mi := &file_link_link_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoundTrip.ProtoReflect.Descriptor instead.
+func (*RoundTrip) Descriptor() ([]byte, []int) {
+	return file_link_link_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RoundTrip) GetNanoseconds() uint64 {
+	if x != nil {
+		return x.Nanoseconds
+	}
+	return 0
+}
+
 // Dropped tells a peer that frames it agreed to lose were dropped.
 type Dropped struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -355,7 +409,7 @@ type Dropped struct {
 
 func (x *Dropped) Reset() {
 	*x = Dropped{}
-	mi := &file_link_link_proto_msgTypes[6]
+	mi := &file_link_link_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -367,7 +421,7 @@ func (x *Dropped) String() string {
 func (*Dropped) ProtoMessage() {}
 
 func (x *Dropped) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[6]
+	mi := &file_link_link_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -380,7 +434,7 @@ func (x *Dropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dropped.ProtoReflect.Descriptor instead.
 func (*Dropped) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{6}
+	return file_link_link_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Dropped) GetSource() string {
@@ -408,7 +462,7 @@ type Close struct {
 
 func (x *Close) Reset() {
 	*x = Close{}
-	mi := &file_link_link_proto_msgTypes[7]
+	mi := &file_link_link_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -420,7 +474,7 @@ func (x *Close) String() string {
 func (*Close) ProtoMessage() {}
 
 func (x *Close) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[7]
+	mi := &file_link_link_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -433,7 +487,7 @@ func (x *Close) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Close.ProtoReflect.Descriptor instead.
 func (*Close) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{7}
+	return file_link_link_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Close) GetCode() uint32 {
@@ -462,7 +516,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_link_link_proto_msgTypes[8]
+	mi := &file_link_link_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -474,7 +528,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[8]
+	mi := &file_link_link_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -487,7 +541,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{8}
+	return file_link_link_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Drain) GetCode() uint32 {
@@ -513,7 +567,7 @@ type Drained struct {
 
 func (x *Drained) Reset() {
 	*x = Drained{}
-	mi := &file_link_link_proto_msgTypes[9]
+	mi := &file_link_link_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -525,7 +579,7 @@ func (x *Drained) String() string {
 func (*Drained) ProtoMessage() {}
 
 func (x *Drained) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[9]
+	mi := &file_link_link_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -538,20 +592,21 @@ func (x *Drained) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drained.ProtoReflect.Descriptor instead.
 func (*Drained) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{9}
+	return file_link_link_proto_rawDescGZIP(), []int{10}
 }
 
 var File_link_link_proto protoreflect.FileDescriptor
 
 const file_link_link_proto_rawDesc = "" +
 	"\n" +
-	"\x0flink/link.proto\x12\x04link\"t\n" +
+	"\x0flink/link.proto\x12\x04link\"\x8c\x01\n" +
 	"\x06Opened\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\tR\bprotocol\x12\x16\n" +
 	"\x06remote\x18\x02 \x01(\tR\x06remote\x12\x16\n" +
 	"\x06member\x18\x03 \x01(\x04R\x06member\x12\x1e\n" +
 	"\x04peer\x18\x04 \x01(\v2\n" +
-	".link.PeerR\x04peer\"H\n" +
+	".link.PeerR\x04peer\x12\x16\n" +
+	"\x06ticket\x18\x05 \x01(\x04R\x06ticket\"H\n" +
 	"\x04Peer\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\rR\x03uid\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\bR\x05owner\x12\x18\n" +
@@ -565,7 +620,9 @@ const file_link_link_proto_rawDesc = "" +
 	"\x06charge\x18\x03 \x01(\rR\x06charge\"3\n" +
 	"\aSettled\x12\x16\n" +
 	"\x06charge\x18\x01 \x01(\rR\x06charge\x12\x10\n" +
-	"\x03all\x18\x02 \x01(\bR\x03all\"7\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\"-\n" +
+	"\tRoundTrip\x12 \n" +
+	"\vnanoseconds\x18\x01 \x01(\x04R\vnanoseconds\"7\n" +
 	"\aDropped\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x04R\x05count\"3\n" +
@@ -589,7 +646,7 @@ func file_link_link_proto_rawDescGZIP() []byte {
 	return file_link_link_proto_rawDescData
 }
 
-var file_link_link_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_link_link_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_link_link_proto_goTypes = []any{
 	(*Opened)(nil),    // 0: link.Opened
 	(*Peer)(nil),      // 1: link.Peer
@@ -597,10 +654,11 @@ var file_link_link_proto_goTypes = []any{
 	(*Closed)(nil),    // 3: link.Closed
 	(*Malformed)(nil), // 4: link.Malformed
 	(*Settled)(nil),   // 5: link.Settled
-	(*Dropped)(nil),   // 6: link.Dropped
-	(*Close)(nil),     // 7: link.Close
-	(*Drain)(nil),     // 8: link.Drain
-	(*Drained)(nil),   // 9: link.Drained
+	(*RoundTrip)(nil), // 6: link.RoundTrip
+	(*Dropped)(nil),   // 7: link.Dropped
+	(*Close)(nil),     // 8: link.Close
+	(*Drain)(nil),     // 9: link.Drain
+	(*Drained)(nil),   // 10: link.Drained
 }
 var file_link_link_proto_depIdxs = []int32{
 	1, // 0: link.Opened.peer:type_name -> link.Peer
@@ -622,7 +680,7 @@ func file_link_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_link_link_proto_rawDesc), len(file_link_link_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

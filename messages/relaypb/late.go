@@ -27,3 +27,7 @@ func (*NodeStats) IgnoreDeadLetterLogging() {}
 
 // IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging.
 func (*HostStats) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging implements actor.IgnoreDeadLetterLogging. What is wrong
+// while a node stops is nobody's business.
+func (*Ailment) IgnoreDeadLetterLogging() {}

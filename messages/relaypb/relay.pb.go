@@ -1386,6 +1386,67 @@ func (x *Census) GetFromChannels() bool {
 	return false
 }
 
+// Ailment tells health of something that is wrong elsewhere, or no longer is.
+type Ailment struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Healthy       string                 `protobuf:"bytes,1,opt,name=healthy,proto3" json:"healthy,omitempty"` // degraded or bad
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`   // as in Health
+	Over          bool                   `protobuf:"varint,3,opt,name=over,proto3" json:"over,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ailment) Reset() {
+	*x = Ailment{}
+	mi := &file_relay_relay_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ailment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ailment) ProtoMessage() {}
+
+func (x *Ailment) ProtoReflect() protoreflect.Message {
+	mi := &file_relay_relay_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ailment.ProtoReflect.Descriptor instead.
+func (*Ailment) Descriptor() ([]byte, []int) {
+	return file_relay_relay_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Ailment) GetHealthy() string {
+	if x != nil {
+		return x.Healthy
+	}
+	return ""
+}
+
+func (x *Ailment) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Ailment) GetOver() bool {
+	if x != nil {
+		return x.Over
+	}
+	return false
+}
+
 var File_relay_relay_proto protoreflect.FileDescriptor
 
 const file_relay_relay_proto_rawDesc = "" +
@@ -1483,7 +1544,11 @@ const file_relay_relay_proto_rawDesc = "" +
 	"\x06Census\x12\x18\n" +
 	"\aclients\x18\x01 \x01(\rR\aclients\x12\x1a\n" +
 	"\bchannels\x18\x02 \x01(\rR\bchannels\x12#\n" +
-	"\rfrom_channels\x18\x03 \x01(\bR\ffromChannelsB\x19Z\x17parley/messages/relaypbb\x06proto3"
+	"\rfrom_channels\x18\x03 \x01(\bR\ffromChannels\"O\n" +
+	"\aAilment\x12\x18\n" +
+	"\ahealthy\x18\x01 \x01(\tR\ahealthy\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04over\x18\x03 \x01(\bR\x04overB\x19Z\x17parley/messages/relaypbb\x06proto3"
 
 var (
 	file_relay_relay_proto_rawDescOnce sync.Once
@@ -1497,7 +1562,7 @@ func file_relay_relay_proto_rawDescGZIP() []byte {
 	return file_relay_relay_proto_rawDescData
 }
 
-var file_relay_relay_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_relay_relay_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_relay_relay_proto_goTypes = []any{
 	(*Subscribe)(nil),        // 0: relay.Subscribe
 	(*Unsubscribe)(nil),      // 1: relay.Unsubscribe
@@ -1522,6 +1587,7 @@ var file_relay_relay_proto_goTypes = []any{
 	(*Health)(nil),           // 20: relay.Health
 	(*CensusRequest)(nil),    // 21: relay.CensusRequest
 	(*Census)(nil),           // 22: relay.Census
+	(*Ailment)(nil),          // 23: relay.Ailment
 }
 var file_relay_relay_proto_depIdxs = []int32{
 	5,  // 0: relay.Answer.list:type_name -> relay.Channels
@@ -1553,7 +1619,7 @@ func file_relay_relay_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_relay_relay_proto_rawDesc), len(file_relay_relay_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -26,8 +26,9 @@ const (
 // Record is one entry. Keys are paths: "setup/ip", "secret/past-neighbors".
 type Record struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`     // 1-256 bytes, no control characters
-	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"` // at most 64 KiB
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`          // 1-256 bytes, no control characters
+	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`      // at most 64 KiB
+	Expires       uint64                 `protobuf:"varint,3,opt,name=expires,proto3" json:"expires,omitempty"` // Unix s at which it is gone by itself; 0: it stays
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -76,9 +77,19 @@ func (x *Record) GetValue() []byte {
 	return nil
 }
 
+func (x *Record) GetExpires() uint64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
 // Write changes records, all or none. The answer is Written, which comes when
 // the change survives kill -9 and power loss. One that changes nothing is answered
 // behind all that came before it.
+//
+// Records that expire are kept apart from those that stay: they have keys of
+// their own, cannot be deleted, and are not missed when they are damaged.
 type Write struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Puts          []*Record              `protobuf:"bytes,1,rep,name=puts,proto3" json:"puts,omitempty"`
@@ -195,8 +206,11 @@ func (x *Written) GetError() string {
 // ReadRequest asks for all records below a prefix. The answer is ReadResponse.
 type ReadRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Prefix        string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`  // "setup/"
-	Serial        uint64                 `protobuf:"varint,2,opt,name=serial,proto3" json:"serial,omitempty"` // echoed
+	Prefix        string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`      // "setup/"
+	Serial        uint64                 `protobuf:"varint,2,opt,name=serial,proto3" json:"serial,omitempty"`     // echoed
+	Expiring      bool                   `protobuf:"varint,3,opt,name=expiring,proto3" json:"expiring,omitempty"` // asks for the records that expire instead of those that stay
+	From          string                 `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`          // first key; empty: the first there is
+	To            string                 `protobuf:"bytes,5,opt,name=to,proto3" json:"to,omitempty"`              // key behind the last; empty: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -243,6 +257,27 @@ func (x *ReadRequest) GetSerial() uint64 {
 		return x.Serial
 	}
 	return 0
+}
+
+func (x *ReadRequest) GetExpiring() bool {
+	if x != nil {
+		return x.Expiring
+	}
+	return false
+}
+
+func (x *ReadRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *ReadRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
 }
 
 // ReadResponse answers ReadRequest.
@@ -318,20 +353,24 @@ var File_store_store_proto protoreflect.FileDescriptor
 
 const file_store_store_proto_rawDesc = "" +
 	"\n" +
-	"\x11store/store.proto\x12\x05store\"0\n" +
+	"\x11store/store.proto\x12\x05store\"J\n" +
 	"\x06Record\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"\\\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\x12\x18\n" +
+	"\aexpires\x18\x03 \x01(\x04R\aexpires\"\\\n" +
 	"\x05Write\x12!\n" +
 	"\x04puts\x18\x01 \x03(\v2\r.store.RecordR\x04puts\x12\x18\n" +
 	"\adeletes\x18\x02 \x03(\tR\adeletes\x12\x16\n" +
 	"\x06serial\x18\x03 \x01(\x04R\x06serial\"7\n" +
 	"\aWritten\x12\x16\n" +
 	"\x06serial\x18\x01 \x01(\x04R\x06serial\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error\"=\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\"}\n" +
 	"\vReadRequest\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x16\n" +
-	"\x06serial\x18\x02 \x01(\x04R\x06serial\"\x7f\n" +
+	"\x06serial\x18\x02 \x01(\x04R\x06serial\x12\x1a\n" +
+	"\bexpiring\x18\x03 \x01(\bR\bexpiring\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x05 \x01(\tR\x02to\"\x7f\n" +
 	"\fReadResponse\x12'\n" +
 	"\arecords\x18\x01 \x03(\v2\r.store.RecordR\arecords\x12\x18\n" +
 	"\acorrupt\x18\x02 \x03(\tR\acorrupt\x12\x16\n" +

@@ -102,6 +102,8 @@ type Request struct {
 	//	*Request_ChangePassword
 	//	*Request_SetConfiguration
 	//	*Request_Crash
+	//	*Request_Stats
+	//	*Request_Channels
 	Body          isRequest_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -249,6 +251,24 @@ func (x *Request) GetCrash() *CrashRequest {
 	return nil
 }
 
+func (x *Request) GetStats() *StatsRequest {
+	if x != nil {
+		if x, ok := x.Body.(*Request_Stats); ok {
+			return x.Stats
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetChannels() *ChannelsRequest {
+	if x != nil {
+		if x, ok := x.Body.(*Request_Channels); ok {
+			return x.Channels
+		}
+	}
+	return nil
+}
+
 type isRequest_Body interface {
 	isRequest_Body()
 }
@@ -281,6 +301,14 @@ type Request_Crash struct {
 	Crash *CrashRequest `protobuf:"bytes,16,opt,name=crash,proto3,oneof"`
 }
 
+type Request_Stats struct {
+	Stats *StatsRequest `protobuf:"bytes,17,opt,name=stats,proto3,oneof"` // nodeStats, hostStats
+}
+
+type Request_Channels struct {
+	Channels *ChannelsRequest `protobuf:"bytes,18,opt,name=channels,proto3,oneof"`
+}
+
 func (*Request_Setup) isRequest_Body() {}
 
 func (*Request_Empty) isRequest_Body() {}
@@ -294,6 +322,10 @@ func (*Request_ChangePassword) isRequest_Body() {}
 func (*Request_SetConfiguration) isRequest_Body() {}
 
 func (*Request_Crash) isRequest_Body() {}
+
+func (*Request_Stats) isRequest_Body() {}
+
+func (*Request_Channels) isRequest_Body() {}
 
 // Empty is a payload without anything of interest.
 type Empty struct {
@@ -687,6 +719,96 @@ func (x *CrashRequest) GetPanicMessage() string {
 	return ""
 }
 
+// StatsRequest asks for figures of a node of the mesh.
+type StatsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"` // empty: this one
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatsRequest) Reset() {
+	*x = StatsRequest{}
+	mi := &file_ui_ui_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatsRequest) ProtoMessage() {}
+
+func (x *StatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ui_ui_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
+func (*StatsRequest) Descriptor() ([]byte, []int) {
+	return file_ui_ui_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *StatsRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+// ChannelsRequest asks for channels.
+type ChannelsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Network       bool                   `protobuf:"varint,1,opt,name=network,proto3" json:"network,omitempty"` // of the mesh as this node knows it; false: of this node
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChannelsRequest) Reset() {
+	*x = ChannelsRequest{}
+	mi := &file_ui_ui_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChannelsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChannelsRequest) ProtoMessage() {}
+
+func (x *ChannelsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ui_ui_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChannelsRequest.ProtoReflect.Descriptor instead.
+func (*ChannelsRequest) Descriptor() ([]byte, []int) {
+	return file_ui_ui_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ChannelsRequest) GetNetwork() bool {
+	if x != nil {
+		return x.Network
+	}
+	return false
+}
+
 // Unreadable is a frame that is no Request at all.
 type Unreadable struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -699,7 +821,7 @@ type Unreadable struct {
 
 func (x *Unreadable) Reset() {
 	*x = Unreadable{}
-	mi := &file_ui_ui_proto_msgTypes[9]
+	mi := &file_ui_ui_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +833,7 @@ func (x *Unreadable) String() string {
 func (*Unreadable) ProtoMessage() {}
 
 func (x *Unreadable) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[9]
+	mi := &file_ui_ui_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,7 +846,7 @@ func (x *Unreadable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unreadable.ProtoReflect.Descriptor instead.
 func (*Unreadable) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{9}
+	return file_ui_ui_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Unreadable) GetMessage() string {
@@ -761,7 +883,7 @@ type Asker struct {
 
 func (x *Asker) Reset() {
 	*x = Asker{}
-	mi := &file_ui_ui_proto_msgTypes[10]
+	mi := &file_ui_ui_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -773,7 +895,7 @@ func (x *Asker) String() string {
 func (*Asker) ProtoMessage() {}
 
 func (x *Asker) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[10]
+	mi := &file_ui_ui_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -786,7 +908,7 @@ func (x *Asker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Asker.ProtoReflect.Descriptor instead.
 func (*Asker) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{10}
+	return file_ui_ui_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Asker) GetMember() uint64 {
@@ -829,7 +951,7 @@ type Ask struct {
 
 func (x *Ask) Reset() {
 	*x = Ask{}
-	mi := &file_ui_ui_proto_msgTypes[11]
+	mi := &file_ui_ui_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -841,7 +963,7 @@ func (x *Ask) String() string {
 func (*Ask) ProtoMessage() {}
 
 func (x *Ask) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[11]
+	mi := &file_ui_ui_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -854,7 +976,7 @@ func (x *Ask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ask.ProtoReflect.Descriptor instead.
 func (*Ask) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{11}
+	return file_ui_ui_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Ask) GetAsker() *Asker {
@@ -881,7 +1003,7 @@ type Answered struct {
 
 func (x *Answered) Reset() {
 	*x = Answered{}
-	mi := &file_ui_ui_proto_msgTypes[12]
+	mi := &file_ui_ui_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -893,7 +1015,7 @@ func (x *Answered) String() string {
 func (*Answered) ProtoMessage() {}
 
 func (x *Answered) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[12]
+	mi := &file_ui_ui_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -906,7 +1028,7 @@ func (x *Answered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answered.ProtoReflect.Descriptor instead.
 func (*Answered) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{12}
+	return file_ui_ui_proto_rawDescGZIP(), []int{14}
 }
 
 // Response is one message to a user interface: an answer or a broadcast.
@@ -942,7 +1064,7 @@ type Response struct {
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_ui_ui_proto_msgTypes[13]
+	mi := &file_ui_ui_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -954,7 +1076,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[13]
+	mi := &file_ui_ui_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -967,7 +1089,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{13}
+	return file_ui_ui_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Response) GetContext() uint64 {
@@ -1283,7 +1405,7 @@ type Fault struct {
 
 func (x *Fault) Reset() {
 	*x = Fault{}
-	mi := &file_ui_ui_proto_msgTypes[14]
+	mi := &file_ui_ui_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1417,7 @@ func (x *Fault) String() string {
 func (*Fault) ProtoMessage() {}
 
 func (x *Fault) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[14]
+	mi := &file_ui_ui_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1430,7 @@ func (x *Fault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fault.ProtoReflect.Descriptor instead.
 func (*Fault) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{14}
+	return file_ui_ui_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Fault) GetCode() uint64 {
@@ -1334,7 +1456,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_ui_ui_proto_msgTypes[15]
+	mi := &file_ui_ui_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1346,7 +1468,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[15]
+	mi := &file_ui_ui_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1359,7 +1481,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{15}
+	return file_ui_ui_proto_rawDescGZIP(), []int{17}
 }
 
 // SetupResponse is the Setup space as it is after a request.
@@ -1374,7 +1496,7 @@ type SetupResponse struct {
 
 func (x *SetupResponse) Reset() {
 	*x = SetupResponse{}
-	mi := &file_ui_ui_proto_msgTypes[16]
+	mi := &file_ui_ui_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1386,7 +1508,7 @@ func (x *SetupResponse) String() string {
 func (*SetupResponse) ProtoMessage() {}
 
 func (x *SetupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[16]
+	mi := &file_ui_ui_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1399,7 +1521,7 @@ func (x *SetupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetupResponse.ProtoReflect.Descriptor instead.
 func (*SetupResponse) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{16}
+	return file_ui_ui_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SetupResponse) GetRunning() bool {
@@ -1435,7 +1557,7 @@ type SetupValue struct {
 
 func (x *SetupValue) Reset() {
 	*x = SetupValue{}
-	mi := &file_ui_ui_proto_msgTypes[17]
+	mi := &file_ui_ui_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1447,7 +1569,7 @@ func (x *SetupValue) String() string {
 func (*SetupValue) ProtoMessage() {}
 
 func (x *SetupValue) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[17]
+	mi := &file_ui_ui_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1460,7 +1582,7 @@ func (x *SetupValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetupValue.ProtoReflect.Descriptor instead.
 func (*SetupValue) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{17}
+	return file_ui_ui_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SetupValue) GetName() string {
@@ -1495,7 +1617,7 @@ type SetupError struct {
 
 func (x *SetupError) Reset() {
 	*x = SetupError{}
-	mi := &file_ui_ui_proto_msgTypes[18]
+	mi := &file_ui_ui_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1507,7 +1629,7 @@ func (x *SetupError) String() string {
 func (*SetupError) ProtoMessage() {}
 
 func (x *SetupError) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[18]
+	mi := &file_ui_ui_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1520,7 +1642,7 @@ func (x *SetupError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetupError.ProtoReflect.Descriptor instead.
 func (*SetupError) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{18}
+	return file_ui_ui_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SetupError) GetName() string {
@@ -1548,7 +1670,7 @@ type Started struct {
 
 func (x *Started) Reset() {
 	*x = Started{}
-	mi := &file_ui_ui_proto_msgTypes[19]
+	mi := &file_ui_ui_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1560,7 +1682,7 @@ func (x *Started) String() string {
 func (*Started) ProtoMessage() {}
 
 func (x *Started) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[19]
+	mi := &file_ui_ui_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1573,7 +1695,7 @@ func (x *Started) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Started.ProtoReflect.Descriptor instead.
 func (*Started) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{19}
+	return file_ui_ui_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Started) GetNewProcessId() uint32 {
@@ -1603,7 +1725,7 @@ type Redirect struct {
 
 func (x *Redirect) Reset() {
 	*x = Redirect{}
-	mi := &file_ui_ui_proto_msgTypes[20]
+	mi := &file_ui_ui_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1615,7 +1737,7 @@ func (x *Redirect) String() string {
 func (*Redirect) ProtoMessage() {}
 
 func (x *Redirect) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[20]
+	mi := &file_ui_ui_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1628,7 +1750,7 @@ func (x *Redirect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Redirect.ProtoReflect.Descriptor instead.
 func (*Redirect) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{20}
+	return file_ui_ui_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Redirect) GetPort() uint32 {
@@ -1669,7 +1791,7 @@ type Undelivered struct {
 
 func (x *Undelivered) Reset() {
 	*x = Undelivered{}
-	mi := &file_ui_ui_proto_msgTypes[21]
+	mi := &file_ui_ui_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1681,7 +1803,7 @@ func (x *Undelivered) String() string {
 func (*Undelivered) ProtoMessage() {}
 
 func (x *Undelivered) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[21]
+	mi := &file_ui_ui_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1694,7 +1816,7 @@ func (x *Undelivered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Undelivered.ProtoReflect.Descriptor instead.
 func (*Undelivered) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{21}
+	return file_ui_ui_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Undelivered) GetOpcode() string {
@@ -1719,7 +1841,7 @@ type Crashed struct {
 
 func (x *Crashed) Reset() {
 	*x = Crashed{}
-	mi := &file_ui_ui_proto_msgTypes[22]
+	mi := &file_ui_ui_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1731,7 +1853,7 @@ func (x *Crashed) String() string {
 func (*Crashed) ProtoMessage() {}
 
 func (x *Crashed) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[22]
+	mi := &file_ui_ui_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1744,7 +1866,7 @@ func (x *Crashed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Crashed.ProtoReflect.Descriptor instead.
 func (*Crashed) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{22}
+	return file_ui_ui_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Crashed) GetProcessId() uint32 {
@@ -1800,7 +1922,7 @@ type UnmarshalError struct {
 
 func (x *UnmarshalError) Reset() {
 	*x = UnmarshalError{}
-	mi := &file_ui_ui_proto_msgTypes[23]
+	mi := &file_ui_ui_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1812,7 +1934,7 @@ func (x *UnmarshalError) String() string {
 func (*UnmarshalError) ProtoMessage() {}
 
 func (x *UnmarshalError) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[23]
+	mi := &file_ui_ui_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1825,7 +1947,7 @@ func (x *UnmarshalError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnmarshalError.ProtoReflect.Descriptor instead.
 func (*UnmarshalError) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{23}
+	return file_ui_ui_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UnmarshalError) GetMessage() string {
@@ -1852,7 +1974,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_ui_ui_proto_msgTypes[24]
+	mi := &file_ui_ui_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1864,7 +1986,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[24]
+	mi := &file_ui_ui_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1877,7 +1999,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{24}
+	return file_ui_ui_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Descriptor) GetDescriptor_() string {
@@ -1897,7 +2019,7 @@ type Stage struct {
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_ui_ui_proto_msgTypes[25]
+	mi := &file_ui_ui_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1909,7 +2031,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[25]
+	mi := &file_ui_ui_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1922,7 +2044,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{25}
+	return file_ui_ui_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Stage) GetStage() string {
@@ -1942,7 +2064,7 @@ type Graph struct {
 
 func (x *Graph) Reset() {
 	*x = Graph{}
-	mi := &file_ui_ui_proto_msgTypes[26]
+	mi := &file_ui_ui_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2076,7 @@ func (x *Graph) String() string {
 func (*Graph) ProtoMessage() {}
 
 func (x *Graph) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[26]
+	mi := &file_ui_ui_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2089,7 @@ func (x *Graph) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Graph.ProtoReflect.Descriptor instead.
 func (*Graph) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{26}
+	return file_ui_ui_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Graph) GetGraph() string {
@@ -1987,7 +2109,7 @@ type PasswordMatch struct {
 
 func (x *PasswordMatch) Reset() {
 	*x = PasswordMatch{}
-	mi := &file_ui_ui_proto_msgTypes[27]
+	mi := &file_ui_ui_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1999,7 +2121,7 @@ func (x *PasswordMatch) String() string {
 func (*PasswordMatch) ProtoMessage() {}
 
 func (x *PasswordMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[27]
+	mi := &file_ui_ui_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2012,7 +2134,7 @@ func (x *PasswordMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PasswordMatch.ProtoReflect.Descriptor instead.
 func (*PasswordMatch) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{27}
+	return file_ui_ui_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PasswordMatch) GetMatches() bool {
@@ -2038,7 +2160,7 @@ type Configuration struct {
 
 func (x *Configuration) Reset() {
 	*x = Configuration{}
-	mi := &file_ui_ui_proto_msgTypes[28]
+	mi := &file_ui_ui_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2050,7 +2172,7 @@ func (x *Configuration) String() string {
 func (*Configuration) ProtoMessage() {}
 
 func (x *Configuration) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[28]
+	mi := &file_ui_ui_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2063,7 +2185,7 @@ func (x *Configuration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Configuration.ProtoReflect.Descriptor instead.
 func (*Configuration) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{28}
+	return file_ui_ui_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Configuration) GetClandestinePort() uint32 {
@@ -2126,7 +2248,7 @@ type Gateway struct {
 
 func (x *Gateway) Reset() {
 	*x = Gateway{}
-	mi := &file_ui_ui_proto_msgTypes[29]
+	mi := &file_ui_ui_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2138,7 +2260,7 @@ func (x *Gateway) String() string {
 func (*Gateway) ProtoMessage() {}
 
 func (x *Gateway) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[29]
+	mi := &file_ui_ui_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2151,7 +2273,7 @@ func (x *Gateway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gateway.ProtoReflect.Descriptor instead.
 func (*Gateway) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{29}
+	return file_ui_ui_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Gateway) GetName() string {
@@ -2179,7 +2301,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_ui_ui_proto_msgTypes[30]
+	mi := &file_ui_ui_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2313,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[30]
+	mi := &file_ui_ui_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2326,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{30}
+	return file_ui_ui_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LogLine) GetLevel() LogLevel {
@@ -2221,17 +2343,19 @@ func (x *LogLine) GetText() string {
 	return ""
 }
 
-// Channels lists what is open on this node.
+// Channels lists what is open on this node, or in its mesh.
 type Channels struct {
 	state         protoimpl.MessageState  `protogen:"open.v1"`
 	Channels      []*relaypb.ChannelStats `protobuf:"bytes,1,rep,name=channels,proto3" json:"channels,omitempty"`
+	Network       bool                    `protobuf:"varint,2,opt,name=network,proto3" json:"network,omitempty"`  // holdings are meant
+	Holdings      []*Holding              `protobuf:"bytes,3,rep,name=holdings,proto3" json:"holdings,omitempty"` // sorted by name
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Channels) Reset() {
 	*x = Channels{}
-	mi := &file_ui_ui_proto_msgTypes[31]
+	mi := &file_ui_ui_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2243,7 +2367,7 @@ func (x *Channels) String() string {
 func (*Channels) ProtoMessage() {}
 
 func (x *Channels) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[31]
+	mi := &file_ui_ui_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2256,12 +2380,87 @@ func (x *Channels) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Channels.ProtoReflect.Descriptor instead.
 func (*Channels) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{31}
+	return file_ui_ui_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Channels) GetChannels() []*relaypb.ChannelStats {
 	if x != nil {
 		return x.Channels
+	}
+	return nil
+}
+
+func (x *Channels) GetNetwork() bool {
+	if x != nil {
+		return x.Network
+	}
+	return false
+}
+
+func (x *Channels) GetHoldings() []*Holding {
+	if x != nil {
+		return x.Holdings
+	}
+	return nil
+}
+
+// Holding is a channel of the mesh.
+type Holding struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Protected     bool                   `protobuf:"varint,2,opt,name=protected,proto3" json:"protected,omitempty"` // by a password
+	Holders       []string               `protobuf:"bytes,3,rep,name=holders,proto3" json:"holders,omitempty"`      // nodes, sorted
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Holding) Reset() {
+	*x = Holding{}
+	mi := &file_ui_ui_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Holding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Holding) ProtoMessage() {}
+
+func (x *Holding) ProtoReflect() protoreflect.Message {
+	mi := &file_ui_ui_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Holding.ProtoReflect.Descriptor instead.
+func (*Holding) Descriptor() ([]byte, []int) {
+	return file_ui_ui_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Holding) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Holding) GetProtected() bool {
+	if x != nil {
+		return x.Protected
+	}
+	return false
+}
+
+func (x *Holding) GetHolders() []string {
+	if x != nil {
+		return x.Holders
 	}
 	return nil
 }
@@ -2276,7 +2475,7 @@ type Peers struct {
 
 func (x *Peers) Reset() {
 	*x = Peers{}
-	mi := &file_ui_ui_proto_msgTypes[32]
+	mi := &file_ui_ui_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2288,7 +2487,7 @@ func (x *Peers) String() string {
 func (*Peers) ProtoMessage() {}
 
 func (x *Peers) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[32]
+	mi := &file_ui_ui_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2301,7 +2500,7 @@ func (x *Peers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peers.ProtoReflect.Descriptor instead.
 func (*Peers) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{32}
+	return file_ui_ui_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Peers) GetPeers() []*Peer {
@@ -2315,14 +2514,22 @@ func (x *Peers) GetPeers() []*Peer {
 type Peer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`        // address:port as this node sees it
+	Host          string                 `protobuf:"bytes,3,opt,name=host,proto3" json:"host,omitempty"`              // URL that it says it is reached at; empty: it says none
+	Dialled       bool                   `protobuf:"varint,4,opt,name=dialled,proto3" json:"dialled,omitempty"`       // by this node
+	Configured    bool                   `protobuf:"varint,5,opt,name=configured,proto3" json:"configured,omitempty"` // one of the option neighbors
+	Ms            *float64               `protobuf:"fixed64,6,opt,name=ms,proto3,oneof" json:"ms,omitempty"`          // round trip, median; absent: not measured yet
+	Since         uint64                 `protobuf:"varint,7,opt,name=since,proto3" json:"since,omitempty"`           // Unix ms
+	Encoding      string                 `protobuf:"bytes,8,opt,name=encoding,proto3" json:"encoding,omitempty"`      // "json" or "pb"
+	Foreign       bool                   `protobuf:"varint,9,opt,name=foreign,proto3" json:"foreign,omitempty"`       // it speaks nothing but the common part of the protocol
+	Version       string                 `protobuf:"bytes,10,opt,name=version,proto3" json:"version,omitempty"`       // of its program, as it says
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ui_ui_proto_msgTypes[33]
+	mi := &file_ui_ui_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2334,7 +2541,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[33]
+	mi := &file_ui_ui_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2347,7 +2554,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{33}
+	return file_ui_ui_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Peer) GetName() string {
@@ -2360,6 +2567,62 @@ func (x *Peer) GetName() string {
 func (x *Peer) GetAddress() string {
 	if x != nil {
 		return x.Address
+	}
+	return ""
+}
+
+func (x *Peer) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *Peer) GetDialled() bool {
+	if x != nil {
+		return x.Dialled
+	}
+	return false
+}
+
+func (x *Peer) GetConfigured() bool {
+	if x != nil {
+		return x.Configured
+	}
+	return false
+}
+
+func (x *Peer) GetMs() float64 {
+	if x != nil && x.Ms != nil {
+		return *x.Ms
+	}
+	return 0
+}
+
+func (x *Peer) GetSince() uint64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *Peer) GetEncoding() string {
+	if x != nil {
+		return x.Encoding
+	}
+	return ""
+}
+
+func (x *Peer) GetForeign() bool {
+	if x != nil {
+		return x.Foreign
+	}
+	return false
+}
+
+func (x *Peer) GetVersion() string {
+	if x != nil {
+		return x.Version
 	}
 	return ""
 }
@@ -2379,7 +2642,7 @@ type Announce struct {
 
 func (x *Announce) Reset() {
 	*x = Announce{}
-	mi := &file_ui_ui_proto_msgTypes[34]
+	mi := &file_ui_ui_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2391,7 +2654,7 @@ func (x *Announce) String() string {
 func (*Announce) ProtoMessage() {}
 
 func (x *Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[34]
+	mi := &file_ui_ui_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2404,7 +2667,7 @@ func (x *Announce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Announce.ProtoReflect.Descriptor instead.
 func (*Announce) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{34}
+	return file_ui_ui_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Announce) GetResponse() *Response {
@@ -2459,7 +2722,7 @@ type Announced struct {
 
 func (x *Announced) Reset() {
 	*x = Announced{}
-	mi := &file_ui_ui_proto_msgTypes[35]
+	mi := &file_ui_ui_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2471,7 +2734,7 @@ func (x *Announced) String() string {
 func (*Announced) ProtoMessage() {}
 
 func (x *Announced) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[35]
+	mi := &file_ui_ui_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2484,7 +2747,7 @@ func (x *Announced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Announced.ProtoReflect.Descriptor instead.
 func (*Announced) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{35}
+	return file_ui_ui_proto_rawDescGZIP(), []int{38}
 }
 
 // LogDemand says which log lines are wanted by anybody.
@@ -2497,7 +2760,7 @@ type LogDemand struct {
 
 func (x *LogDemand) Reset() {
 	*x = LogDemand{}
-	mi := &file_ui_ui_proto_msgTypes[36]
+	mi := &file_ui_ui_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2509,7 +2772,7 @@ func (x *LogDemand) String() string {
 func (*LogDemand) ProtoMessage() {}
 
 func (x *LogDemand) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[36]
+	mi := &file_ui_ui_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2522,7 +2785,7 @@ func (x *LogDemand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogDemand.ProtoReflect.Descriptor instead.
 func (*LogDemand) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{36}
+	return file_ui_ui_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *LogDemand) GetLevel() LogLevel {
@@ -2541,7 +2804,7 @@ type Reload struct {
 
 func (x *Reload) Reset() {
 	*x = Reload{}
-	mi := &file_ui_ui_proto_msgTypes[37]
+	mi := &file_ui_ui_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2553,7 +2816,7 @@ func (x *Reload) String() string {
 func (*Reload) ProtoMessage() {}
 
 func (x *Reload) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[37]
+	mi := &file_ui_ui_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2566,14 +2829,14 @@ func (x *Reload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reload.ProtoReflect.Descriptor instead.
 func (*Reload) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{37}
+	return file_ui_ui_proto_rawDescGZIP(), []int{40}
 }
 
 var File_ui_ui_proto protoreflect.FileDescriptor
 
 const file_ui_ui_proto_rawDesc = "" +
 	"\n" +
-	"\vui/ui.proto\x12\x02ui\x1a\x11relay/relay.proto\"\xa7\x04\n" +
+	"\vui/ui.proto\x12\x02ui\x1a\x11relay/relay.proto\"\x84\x05\n" +
 	"\aRequest\x12\x1d\n" +
 	"\acontext\x18\x01 \x01(\x04H\x01R\acontext\x88\x01\x01\x12\x16\n" +
 	"\x06opcode\x18\x02 \x01(\tR\x06opcode\x12\x1d\n" +
@@ -2588,7 +2851,9 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\bpassword\x18\r \x01(\v2\x13.ui.PasswordRequestH\x00R\bpassword\x12D\n" +
 	"\x0fchange_password\x18\x0e \x01(\v2\x19.ui.ChangePasswordRequestH\x00R\x0echangePassword\x12J\n" +
 	"\x11set_configuration\x18\x0f \x01(\v2\x1b.ui.SetConfigurationRequestH\x00R\x10setConfiguration\x12(\n" +
-	"\x05crash\x18\x10 \x01(\v2\x10.ui.CrashRequestH\x00R\x05crashB\x06\n" +
+	"\x05crash\x18\x10 \x01(\v2\x10.ui.CrashRequestH\x00R\x05crash\x12(\n" +
+	"\x05stats\x18\x11 \x01(\v2\x10.ui.StatsRequestH\x00R\x05stats\x121\n" +
+	"\bchannels\x18\x12 \x01(\v2\x13.ui.ChannelsRequestH\x00R\bchannelsB\x06\n" +
 	"\x04bodyB\n" +
 	"\n" +
 	"\b_context\"\a\n" +
@@ -2614,7 +2879,11 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"I\n" +
 	"\fCrashRequest\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12#\n" +
-	"\rpanic_message\x18\x02 \x01(\tR\fpanicMessage\"^\n" +
+	"\rpanic_message\x18\x02 \x01(\tR\fpanicMessage\"\"\n" +
+	"\fStatsRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\"+\n" +
+	"\x0fChannelsRequest\x12\x18\n" +
+	"\anetwork\x18\x01 \x01(\bR\anetwork\"^\n" +
 	"\n" +
 	"Unreadable\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x1e\n" +
@@ -2729,14 +2998,32 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\"A\n" +
 	"\aLogLine\x12\"\n" +
 	"\x05level\x18\x01 \x01(\x0e2\f.ui.LogLevelR\x05level\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\";\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"~\n" +
 	"\bChannels\x12/\n" +
-	"\bchannels\x18\x01 \x03(\v2\x13.relay.ChannelStatsR\bchannels\"'\n" +
+	"\bchannels\x18\x01 \x03(\v2\x13.relay.ChannelStatsR\bchannels\x12\x18\n" +
+	"\anetwork\x18\x02 \x01(\bR\anetwork\x12'\n" +
+	"\bholdings\x18\x03 \x03(\v2\v.ui.HoldingR\bholdings\"U\n" +
+	"\aHolding\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\tprotected\x18\x02 \x01(\bR\tprotected\x12\x18\n" +
+	"\aholders\x18\x03 \x03(\tR\aholders\"'\n" +
 	"\x05Peers\x12\x1e\n" +
-	"\x05peers\x18\x01 \x03(\v2\b.ui.PeerR\x05peers\"4\n" +
+	"\x05peers\x18\x01 \x03(\v2\b.ui.PeerR\x05peers\"\x84\x02\n" +
 	"\x04Peer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddress\"\xb0\x01\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x12\n" +
+	"\x04host\x18\x03 \x01(\tR\x04host\x12\x18\n" +
+	"\adialled\x18\x04 \x01(\bR\adialled\x12\x1e\n" +
+	"\n" +
+	"configured\x18\x05 \x01(\bR\n" +
+	"configured\x12\x13\n" +
+	"\x02ms\x18\x06 \x01(\x01H\x00R\x02ms\x88\x01\x01\x12\x14\n" +
+	"\x05since\x18\a \x01(\x04R\x05since\x12\x1a\n" +
+	"\bencoding\x18\b \x01(\tR\bencoding\x12\x18\n" +
+	"\aforeign\x18\t \x01(\bR\aforeign\x12\x18\n" +
+	"\aversion\x18\n" +
+	" \x01(\tR\aversionB\x05\n" +
+	"\x03_ms\"\xb0\x01\n" +
 	"\bAnnounce\x12(\n" +
 	"\bresponse\x18\x01 \x01(\v2\f.ui.ResponseR\bresponse\x12\x16\n" +
 	"\x06except\x18\x02 \x01(\x04R\x06except\x12\x15\n" +
@@ -2769,7 +3056,7 @@ func file_ui_ui_proto_rawDescGZIP() []byte {
 }
 
 var file_ui_ui_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_ui_ui_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_ui_ui_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_ui_ui_proto_goTypes = []any{
 	(LogLevel)(0),                   // 0: ui.LogLevel
 	(*Request)(nil),                 // 1: ui.Request
@@ -2781,38 +3068,41 @@ var file_ui_ui_proto_goTypes = []any{
 	(*ChangePasswordRequest)(nil),   // 7: ui.ChangePasswordRequest
 	(*SetConfigurationRequest)(nil), // 8: ui.SetConfigurationRequest
 	(*CrashRequest)(nil),            // 9: ui.CrashRequest
-	(*Unreadable)(nil),              // 10: ui.Unreadable
-	(*Asker)(nil),                   // 11: ui.Asker
-	(*Ask)(nil),                     // 12: ui.Ask
-	(*Answered)(nil),                // 13: ui.Answered
-	(*Response)(nil),                // 14: ui.Response
-	(*Fault)(nil),                   // 15: ui.Fault
-	(*Done)(nil),                    // 16: ui.Done
-	(*SetupResponse)(nil),           // 17: ui.SetupResponse
-	(*SetupValue)(nil),              // 18: ui.SetupValue
-	(*SetupError)(nil),              // 19: ui.SetupError
-	(*Started)(nil),                 // 20: ui.Started
-	(*Redirect)(nil),                // 21: ui.Redirect
-	(*Undelivered)(nil),             // 22: ui.Undelivered
-	(*Crashed)(nil),                 // 23: ui.Crashed
-	(*UnmarshalError)(nil),          // 24: ui.UnmarshalError
-	(*Descriptor)(nil),              // 25: ui.Descriptor
-	(*Stage)(nil),                   // 26: ui.Stage
-	(*Graph)(nil),                   // 27: ui.Graph
-	(*PasswordMatch)(nil),           // 28: ui.PasswordMatch
-	(*Configuration)(nil),           // 29: ui.Configuration
-	(*Gateway)(nil),                 // 30: ui.Gateway
-	(*LogLine)(nil),                 // 31: ui.LogLine
-	(*Channels)(nil),                // 32: ui.Channels
-	(*Peers)(nil),                   // 33: ui.Peers
-	(*Peer)(nil),                    // 34: ui.Peer
-	(*Announce)(nil),                // 35: ui.Announce
-	(*Announced)(nil),               // 36: ui.Announced
-	(*LogDemand)(nil),               // 37: ui.LogDemand
-	(*Reload)(nil),                  // 38: ui.Reload
-	(*relaypb.NodeStats)(nil),       // 39: relay.NodeStats
-	(*relaypb.HostStats)(nil),       // 40: relay.HostStats
-	(*relaypb.ChannelStats)(nil),    // 41: relay.ChannelStats
+	(*StatsRequest)(nil),            // 10: ui.StatsRequest
+	(*ChannelsRequest)(nil),         // 11: ui.ChannelsRequest
+	(*Unreadable)(nil),              // 12: ui.Unreadable
+	(*Asker)(nil),                   // 13: ui.Asker
+	(*Ask)(nil),                     // 14: ui.Ask
+	(*Answered)(nil),                // 15: ui.Answered
+	(*Response)(nil),                // 16: ui.Response
+	(*Fault)(nil),                   // 17: ui.Fault
+	(*Done)(nil),                    // 18: ui.Done
+	(*SetupResponse)(nil),           // 19: ui.SetupResponse
+	(*SetupValue)(nil),              // 20: ui.SetupValue
+	(*SetupError)(nil),              // 21: ui.SetupError
+	(*Started)(nil),                 // 22: ui.Started
+	(*Redirect)(nil),                // 23: ui.Redirect
+	(*Undelivered)(nil),             // 24: ui.Undelivered
+	(*Crashed)(nil),                 // 25: ui.Crashed
+	(*UnmarshalError)(nil),          // 26: ui.UnmarshalError
+	(*Descriptor)(nil),              // 27: ui.Descriptor
+	(*Stage)(nil),                   // 28: ui.Stage
+	(*Graph)(nil),                   // 29: ui.Graph
+	(*PasswordMatch)(nil),           // 30: ui.PasswordMatch
+	(*Configuration)(nil),           // 31: ui.Configuration
+	(*Gateway)(nil),                 // 32: ui.Gateway
+	(*LogLine)(nil),                 // 33: ui.LogLine
+	(*Channels)(nil),                // 34: ui.Channels
+	(*Holding)(nil),                 // 35: ui.Holding
+	(*Peers)(nil),                   // 36: ui.Peers
+	(*Peer)(nil),                    // 37: ui.Peer
+	(*Announce)(nil),                // 38: ui.Announce
+	(*Announced)(nil),               // 39: ui.Announced
+	(*LogDemand)(nil),               // 40: ui.LogDemand
+	(*Reload)(nil),                  // 41: ui.Reload
+	(*relaypb.NodeStats)(nil),       // 42: relay.NodeStats
+	(*relaypb.HostStats)(nil),       // 43: relay.HostStats
+	(*relaypb.ChannelStats)(nil),    // 44: relay.ChannelStats
 }
 var file_ui_ui_proto_depIdxs = []int32{
 	3,  // 0: ui.Request.setup:type_name -> ui.SetupRequest
@@ -2822,40 +3112,43 @@ var file_ui_ui_proto_depIdxs = []int32{
 	7,  // 4: ui.Request.change_password:type_name -> ui.ChangePasswordRequest
 	8,  // 5: ui.Request.set_configuration:type_name -> ui.SetConfigurationRequest
 	9,  // 6: ui.Request.crash:type_name -> ui.CrashRequest
-	4,  // 7: ui.SetupRequest.changes:type_name -> ui.SetupChange
-	11, // 8: ui.Ask.asker:type_name -> ui.Asker
-	1,  // 9: ui.Ask.request:type_name -> ui.Request
-	15, // 10: ui.Response.fault:type_name -> ui.Fault
-	16, // 11: ui.Response.done:type_name -> ui.Done
-	17, // 12: ui.Response.setup:type_name -> ui.SetupResponse
-	20, // 13: ui.Response.started:type_name -> ui.Started
-	21, // 14: ui.Response.redirect:type_name -> ui.Redirect
-	22, // 15: ui.Response.undelivered:type_name -> ui.Undelivered
-	23, // 16: ui.Response.crashed:type_name -> ui.Crashed
-	24, // 17: ui.Response.unmarshal_error:type_name -> ui.UnmarshalError
-	25, // 18: ui.Response.descriptor:type_name -> ui.Descriptor
-	26, // 19: ui.Response.stage:type_name -> ui.Stage
-	27, // 20: ui.Response.graph:type_name -> ui.Graph
-	28, // 21: ui.Response.password_match:type_name -> ui.PasswordMatch
-	29, // 22: ui.Response.configuration:type_name -> ui.Configuration
-	31, // 23: ui.Response.log:type_name -> ui.LogLine
-	39, // 24: ui.Response.node_stats:type_name -> relay.NodeStats
-	40, // 25: ui.Response.host_stats:type_name -> relay.HostStats
-	32, // 26: ui.Response.channels:type_name -> ui.Channels
-	33, // 27: ui.Response.peers:type_name -> ui.Peers
-	18, // 28: ui.SetupResponse.values:type_name -> ui.SetupValue
-	19, // 29: ui.SetupResponse.errors:type_name -> ui.SetupError
-	30, // 30: ui.Configuration.gateways:type_name -> ui.Gateway
-	0,  // 31: ui.LogLine.level:type_name -> ui.LogLevel
-	41, // 32: ui.Channels.channels:type_name -> relay.ChannelStats
-	34, // 33: ui.Peers.peers:type_name -> ui.Peer
-	14, // 34: ui.Announce.response:type_name -> ui.Response
-	0,  // 35: ui.LogDemand.level:type_name -> ui.LogLevel
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	10, // 7: ui.Request.stats:type_name -> ui.StatsRequest
+	11, // 8: ui.Request.channels:type_name -> ui.ChannelsRequest
+	4,  // 9: ui.SetupRequest.changes:type_name -> ui.SetupChange
+	13, // 10: ui.Ask.asker:type_name -> ui.Asker
+	1,  // 11: ui.Ask.request:type_name -> ui.Request
+	17, // 12: ui.Response.fault:type_name -> ui.Fault
+	18, // 13: ui.Response.done:type_name -> ui.Done
+	19, // 14: ui.Response.setup:type_name -> ui.SetupResponse
+	22, // 15: ui.Response.started:type_name -> ui.Started
+	23, // 16: ui.Response.redirect:type_name -> ui.Redirect
+	24, // 17: ui.Response.undelivered:type_name -> ui.Undelivered
+	25, // 18: ui.Response.crashed:type_name -> ui.Crashed
+	26, // 19: ui.Response.unmarshal_error:type_name -> ui.UnmarshalError
+	27, // 20: ui.Response.descriptor:type_name -> ui.Descriptor
+	28, // 21: ui.Response.stage:type_name -> ui.Stage
+	29, // 22: ui.Response.graph:type_name -> ui.Graph
+	30, // 23: ui.Response.password_match:type_name -> ui.PasswordMatch
+	31, // 24: ui.Response.configuration:type_name -> ui.Configuration
+	33, // 25: ui.Response.log:type_name -> ui.LogLine
+	42, // 26: ui.Response.node_stats:type_name -> relay.NodeStats
+	43, // 27: ui.Response.host_stats:type_name -> relay.HostStats
+	34, // 28: ui.Response.channels:type_name -> ui.Channels
+	36, // 29: ui.Response.peers:type_name -> ui.Peers
+	20, // 30: ui.SetupResponse.values:type_name -> ui.SetupValue
+	21, // 31: ui.SetupResponse.errors:type_name -> ui.SetupError
+	32, // 32: ui.Configuration.gateways:type_name -> ui.Gateway
+	0,  // 33: ui.LogLine.level:type_name -> ui.LogLevel
+	44, // 34: ui.Channels.channels:type_name -> relay.ChannelStats
+	35, // 35: ui.Channels.holdings:type_name -> ui.Holding
+	37, // 36: ui.Peers.peers:type_name -> ui.Peer
+	16, // 37: ui.Announce.response:type_name -> ui.Response
+	0,  // 38: ui.LogDemand.level:type_name -> ui.LogLevel
+	39, // [39:39] is the sub-list for method output_type
+	39, // [39:39] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_ui_ui_proto_init() }
@@ -2871,11 +3164,13 @@ func file_ui_ui_proto_init() {
 		(*Request_ChangePassword)(nil),
 		(*Request_SetConfiguration)(nil),
 		(*Request_Crash)(nil),
+		(*Request_Stats)(nil),
+		(*Request_Channels)(nil),
 	}
 	file_ui_ui_proto_msgTypes[3].OneofWrappers = []any{}
 	file_ui_ui_proto_msgTypes[5].OneofWrappers = []any{}
 	file_ui_ui_proto_msgTypes[6].OneofWrappers = []any{}
-	file_ui_ui_proto_msgTypes[13].OneofWrappers = []any{
+	file_ui_ui_proto_msgTypes[15].OneofWrappers = []any{
 		(*Response_Fault)(nil),
 		(*Response_Done)(nil),
 		(*Response_Setup)(nil),
@@ -2895,16 +3190,17 @@ func file_ui_ui_proto_init() {
 		(*Response_Channels)(nil),
 		(*Response_Peers)(nil),
 	}
-	file_ui_ui_proto_msgTypes[20].OneofWrappers = []any{}
 	file_ui_ui_proto_msgTypes[22].OneofWrappers = []any{}
 	file_ui_ui_proto_msgTypes[24].OneofWrappers = []any{}
+	file_ui_ui_proto_msgTypes[26].OneofWrappers = []any{}
+	file_ui_ui_proto_msgTypes[36].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ui_ui_proto_rawDesc), len(file_ui_ui_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   38,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

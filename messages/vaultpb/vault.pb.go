@@ -90,6 +90,7 @@ type HashRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"` // the salt
 	Password      string                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	Long          bool                   `protobuf:"varint,3,opt,name=long,proto3" json:"long,omitempty"` // PBKDF2-HMAC-SHA-512, as another program reserves names; false: SHA-256
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -138,10 +139,17 @@ func (x *HashRequest) GetPassword() string {
 	return ""
 }
 
+func (x *HashRequest) GetLong() bool {
+	if x != nil {
+		return x.Long
+	}
+	return false
+}
+
 // HashResponse answers HashRequest.
 type HashResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Hash          []byte                 `protobuf:"bytes,1,opt,name=hash,proto3" json:"hash,omitempty"`  // 32 bytes; empty when busy
+	Hash          []byte                 `protobuf:"bytes,1,opt,name=hash,proto3" json:"hash,omitempty"`  // 32 bytes, 64 of a long one; empty when busy
 	Busy          bool                   `protobuf:"varint,2,opt,name=busy,proto3" json:"busy,omitempty"` // the queue is full
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -196,7 +204,8 @@ type Remember struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
 	Password      string                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
-	Hash          []byte                 `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"` // 32 bytes
+	Hash          []byte                 `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`  // as in HashResponse
+	Long          bool                   `protobuf:"varint,4,opt,name=long,proto3" json:"long,omitempty"` // as in HashRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -250,6 +259,13 @@ func (x *Remember) GetHash() []byte {
 		return x.Hash
 	}
 	return nil
+}
+
+func (x *Remember) GetLong() bool {
+	if x != nil {
+		return x.Long
+	}
+	return false
 }
 
 // DeriveRequest asks for the key that a database password makes, by argon2id.
@@ -1218,17 +1234,19 @@ var File_vault_vault_proto protoreflect.FileDescriptor
 
 const file_vault_vault_proto_rawDesc = "" +
 	"\n" +
-	"\x11vault/vault.proto\x12\x05vault\"C\n" +
+	"\x11vault/vault.proto\x12\x05vault\"W\n" +
 	"\vHashRequest\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x1a\n" +
-	"\bpassword\x18\x02 \x01(\tR\bpassword\"6\n" +
+	"\bpassword\x18\x02 \x01(\tR\bpassword\x12\x12\n" +
+	"\x04long\x18\x03 \x01(\bR\x04long\"6\n" +
 	"\fHashResponse\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x12\n" +
-	"\x04busy\x18\x02 \x01(\bR\x04busy\"T\n" +
+	"\x04busy\x18\x02 \x01(\bR\x04busy\"h\n" +
 	"\bRemember\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x1a\n" +
 	"\bpassword\x18\x02 \x01(\tR\bpassword\x12\x12\n" +
-	"\x04hash\x18\x03 \x01(\fR\x04hash\"\xa2\x01\n" +
+	"\x04hash\x18\x03 \x01(\fR\x04hash\x12\x12\n" +
+	"\x04long\x18\x04 \x01(\bR\x04long\"\xa2\x01\n" +
 	"\rDeriveRequest\x12\x1f\n" +
 	"\bpassword\x18\x01 \x01(\tB\x03\x80\x01\x01R\bpassword\x12\x12\n" +
 	"\x04salt\x18\x02 \x01(\fR\x04salt\x12\x16\n" +
