@@ -164,7 +164,7 @@ func (s *shard) answer(m *messages.Multicast) {
 		return
 	}
 	mid := len(payload)
-	s.arena = s.kind.Framing.AppendFrame(payload, payload[from:mid])
+	s.arena = s.kind.appendFrame(payload, payload[from:mid], m.Answer)
 	s.touch(o, chunk{wire: s.arena[mid:], frames: 1, lent: true})
 }
 

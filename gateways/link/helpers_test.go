@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -70,6 +71,8 @@ type served struct {
 	pid    *actor.PID
 	heard  []string
 	remote string
+	ticket uint64
+	trips  []time.Duration
 	gone   bool
 }
 
@@ -132,7 +135,7 @@ func (w *world) upstream(o options) actor.Actor {
 		if !ok || o.deaf {
 			return
 		}
-		s := &served{link: ctx.Sender(), remote: m.GetRemote()}
+		s := &served{link: ctx.Sender(), remote: m.GetRemote(), ticket: m.GetTicket()}
 		w.mu.Lock()
 		w.servers = append(w.servers, s)
 		w.mu.Unlock()
@@ -158,6 +161,10 @@ func (w *world) server(ctx actor.Context, s *served, o options) {
 		s.gone = true
 		w.mu.Unlock()
 		ctx.Stop(ctx.Self())
+	case *linkpb.RoundTrip:
+		w.mu.Lock()
+		s.trips = append(s.trips, time.Duration(m.GetNanoseconds()))
+		w.mu.Unlock()
 	case word:
 		w.mu.Lock()
 		s.heard = append(s.heard, m.GetValue())
@@ -180,6 +187,14 @@ func (w *world) heard(member int) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]string(nil), w.servers[member-1].heard...)
+}
+
+// trips are the round trips that a member's server was told of so far.
+func (w *world) trips(member int) []time.Duration {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.servers[member-1].trips)
 }
 
 // link is the actor of a member's link.

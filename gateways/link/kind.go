@@ -3,6 +3,7 @@ package link
 import (
 	"log/slog"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -33,14 +34,24 @@ type Codec interface {
 	Charge(m proto.Message) uint32
 }
 
-// Framing puts payloads into the frames of a transport, server to client.
+// Binary is what a Codec implements that sends binary frames beside text.
+type Binary interface {
+	// Binary reports whether m goes out in a binary frame.
+	Binary(m proto.Message) bool
+}
+
+// Framing puts payloads into the frames of a transport, in one direction.
 type Framing interface {
+	// Overhead is how many bytes AppendFrame and AppendBinary add at most.
+	Overhead() int
 	// AppendFrame appends one whole text frame.
 	AppendFrame(dst, payload []byte) []byte
+	// AppendBinary appends one whole binary frame.
+	AppendBinary(dst, payload []byte) []byte
 	// AppendClose appends a close frame; reason is cut at 123 bytes.
 	AppendClose(dst []byte, code uint32, reason string) []byte
-	// AppendPing appends an empty ping.
-	AppendPing(dst []byte) []byte
+	// AppendPing appends a ping; data is at most 125 bytes.
+	AppendPing(dst, data []byte) []byte
 	// AppendPong appends the answer to a ping.
 	AppendPong(dst, data []byte) []byte
 }
@@ -56,10 +67,13 @@ type Kind struct {
 	WriteTimeout  time.Duration // how long one write may block
 	Ping          time.Duration // between our pings; 0: none
 	Dead          time.Duration // silence after which a link is closed; 0: never
+	RoundTrips    bool          // servers are told how long pings take, the first of them right after the link's first second
+	CloseCodes    []uint32      // of the protocol's own, to be counted by name
 	MessageRate   float64       // messages a second that are read from a peer, at least 1, with a burst of as many; 0: any
 	Budget        *Budget       // node-wide ceiling
 	Shards        int           // fan-out shards; 0: half as many as processors, because the other half reads and decides
 
+	binary  Binary // nil: all frames are text
 	root    *actor.RootContext
 	driver  func(func()) // runs a goroutine
 	metrics *tree.Metrics
@@ -84,6 +98,7 @@ func New(sys *actor.ActorSystem, k *Kind) *Kind {
 	k.driver = func(f func()) { go f() }
 	k.metrics = tree.Of(sys)
 	k.log = tree.Log(sys)
+	k.binary, _ = k.Codec.(Binary)
 	if k.SlowCode == 0 {
 		k.SlowCode = closeSlow
 	}
@@ -99,7 +114,7 @@ func New(sys *actor.ActorSystem, k *Kind) *Kind {
 	k.sent = k.metrics.Counter(p+"_deliveries_total", "Frames fanned out to members.", "", "")
 	k.written = k.metrics.Counter(p+"_delivery_bytes_total", "Bytes of frames fanned out.", "", "")
 	k.closes = map[uint32]*tree.Counter{}
-	for _, c := range append(closeCodes, otherCode) {
+	for _, c := range slices.Concat(closeCodes, k.CloseCodes, []uint32{otherCode}) {
 		k.closes[c] = k.metrics.Counter(p+"_closes_total", "Connections that this side closed, by WebSocket code; 0: without one.", "code", codeName(c))
 	}
 	return k
@@ -142,11 +157,19 @@ func (k *Kind) frame(m proto.Message) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	wire := k.Framing.AppendFrame(make([]byte, 0, len(payload)+maxHeader), payload)
+	wire := k.appendFrame(make([]byte, 0, len(payload)+k.Framing.Overhead()), payload, m)
 	if cap(payload) <= keepBuffer {
 		*buf = payload[:0]
 	}
 	return wire, nil
+}
+
+// appendFrame appends payload, which is m encoded, as a frame of the right type.
+func (k *Kind) appendFrame(dst, payload []byte, m proto.Message) []byte {
+	if k.binary != nil && k.binary.Binary(m) {
+		return k.Framing.AppendBinary(dst, payload)
+	}
+	return k.Framing.AppendFrame(dst, payload)
 }
 
 // shared is frame for messages.Shared: a message without a frame is a bug of
@@ -158,6 +181,3 @@ func (k *Kind) shared(m proto.Message) []byte {
 	}
 	return wire
 }
-
-// maxHeader is the longest header a Framing puts before a payload, in bytes.
-const maxHeader = 10

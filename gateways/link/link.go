@@ -57,8 +57,8 @@ const (
 // reader, and writes what is not fanned out.
 //
 //	parent    links
-//	receives  linkpb.Accepted, linkpb.Close, linkpb.Settled, readDone, ended, lostFrames, acceptLate; any message its codec can encode
-//	sends     linkpb.Opened to upstream; decoded messages and linkpb.Closed to the server; attach and detach to its shard
+//	receives  linkpb.Accepted, linkpb.Close, linkpb.Settled, readDone, ended, lostFrames, ponged, acceptLate; any message its codec can encode
+//	sends     linkpb.Opened to upstream; decoded messages, linkpb.RoundTrip and linkpb.Closed to the server; attach and detach to its shard
 //	stops     when the peer is gone, on linkpb.Close, when its outbound ended, when nobody serves it
 type link struct {
 	kind     *Kind // fixed at spawn, as all of this block
@@ -67,6 +67,7 @@ type link struct {
 	upstream *actor.PID
 	shard    *actor.PID
 	peer     *linkpb.Peer // nil: not known
+	ticket   uint64       // 0: none
 
 	server  *actor.PID // set by Accepted
 	late    *tree.Timer
@@ -108,6 +109,8 @@ func (l *link) Receive(ctx actor.Context) {
 		l.leave(ctx)
 	case *lostFrames:
 		l.onLost(ctx, m)
+	case *ponged:
+		l.onPonged(ctx, m)
 	case actor.SystemMessage, actor.AutoReceiveMessage:
 		// Several of these are protobuf messages too; keep them off the wire.
 	case proto.Message:
@@ -122,7 +125,7 @@ func (l *link) onStarted(ctx actor.Context) {
 	ctx.Send(l.shard, &attach{l.out})
 	l.late = tree.After(ctx, acceptTimeout, acceptLate{})
 	ctx.Request(l.upstream, &linkpb.Opened{
-		Protocol: l.kind.Codec.Protocol(), Remote: l.socket.Conn().RemoteAddr().String(), Member: l.out.member, Peer: l.peer,
+		Protocol: l.kind.Codec.Protocol(), Remote: l.socket.Conn().RemoteAddr().String(), Member: l.out.member, Peer: l.peer, Ticket: l.ticket,
 	})
 }
 
@@ -184,6 +187,12 @@ func (l *link) leave(ctx actor.Context) {
 func (l *link) onLost(ctx actor.Context, m *lostFrames) {
 	for source, n := range m.counts {
 		l.onMessage(ctx, &linkpb.Dropped{Source: source, Count: n})
+	}
+}
+
+func (l *link) onPonged(ctx actor.Context, m *ponged) {
+	if l.server != nil {
+		ctx.Send(l.server, &linkpb.RoundTrip{Nanoseconds: uint64(m.took)})
 	}
 }
 

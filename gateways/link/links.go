@@ -39,6 +39,7 @@ type links struct {
 type accepted struct {
 	socket Socket
 	peer   *linkpb.Peer // nil: not known
+	ticket uint64       // 0: none
 }
 
 type drainNext struct{}
@@ -66,7 +67,13 @@ func SpawnLinks(ctx actor.SpawnerContext, name string, k *Kind, shards []*actor.
 // Accept gives a socket to a gateway's links; peer is nil where nobody asks who
 // it is.
 func Accept(k *Kind, links *actor.PID, s Socket, peer *linkpb.Peer) {
-	k.root.Send(links, &accepted{s, peer})
+	k.root.Send(links, &accepted{socket: s, peer: peer})
+}
+
+// Admit gives a gateway's links a socket that its server expects under a ticket:
+// it let the peer in, or had it dialled.
+func Admit(k *Kind, links *actor.PID, s Socket, ticket uint64) {
+	k.root.Send(links, &accepted{socket: s, ticket: ticket})
 }
 
 func (l *links) Receive(ctx actor.Context) {
@@ -102,7 +109,7 @@ func (l *links) onAccepted(ctx actor.Context, m *accepted) {
 	l.open++
 	l.kind.unsaid.Add(1)
 	shard := l.shards[l.next%uint64(len(l.shards))]
-	pid := l.mold.Spawn(ctx, &link{kind: l.kind, socket: m.socket, out: out, upstream: l.upstream, shard: shard, peer: m.peer})
+	pid := l.mold.Spawn(ctx, &link{kind: l.kind, socket: m.socket, out: out, upstream: l.upstream, shard: shard, peer: m.peer, ticket: m.ticket})
 	if l.draining != nil { // it came in while the listener closed: it is told like all others
 		ctx.Send(pid, &linkpb.Close{Code: l.draining.GetCode(), Reason: l.draining.GetReason()})
 	}

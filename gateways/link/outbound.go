@@ -40,6 +40,8 @@ type Outbound struct {
 	pinged int64 // owned by the shard: second of its last ping
 	gone   bool  // owned by the shard: detached
 	place  int   // owned by the shard: 1 + where in work this batch's frames are; 0: none
+
+	asked atomic.Pointer[question] // the last ping that is timed, until its pong; last, because it is rarely looked at
 }
 
 type outState uint8

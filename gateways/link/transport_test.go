@@ -3,6 +3,7 @@ package link
 import (
 	"bufio"
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"strconv"
@@ -23,8 +24,22 @@ func (lines) AppendFrame(dst, payload []byte) []byte { return append(append(dst,
 func (lines) AppendClose(dst []byte, code uint32, reason string) []byte {
 	return fmt.Appendf(dst, "close %d %s\n", code, reason)
 }
-func (lines) AppendPing(dst []byte) []byte       { return append(dst, "ping\n"...) }
+
+func (lines) AppendPing(dst, data []byte) []byte {
+	if len(data) == 0 {
+		return append(dst, "ping\n"...)
+	}
+	return fmt.Appendf(dst, "ping %x\n", data)
+}
+
+func (lines) AppendBinary(dst, payload []byte) []byte {
+	return fmt.Appendf(dst, "%s%s\n", binaryMark, payload)
+}
+func (lines) Overhead() int                      { return len(binaryMark) + 1 }
 func (lines) AppendPong(dst, data []byte) []byte { return fmt.Appendf(dst, "pong %s\n", data) }
+
+// binaryMark begins a line that is a binary frame.
+const binaryMark = "binary "
 
 // words is a protocol whose frames are a StringValue's text. "ack N" gives back
 // N units of credit, any other "ack …" one. A text with a marker makes the codec
@@ -114,6 +129,8 @@ func (s *lineSocket) Next() error {
 		case "ping":
 			s.out.Pong([]byte(arg))
 		case "pong":
+			data, _ := hex.DecodeString(arg)
+			s.out.Ponged(data)
 		case "bad":
 			return &Violation{Code: uint32(code), Reason: "bad line"}
 		case "bye":

@@ -1,6 +1,8 @@
 package link
 
 import (
+	"encoding/binary"
+	"math/rand/v2"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -26,8 +28,13 @@ func (w *wheel) add(o *Outbound, due int64) {
 }
 
 // first is when a new link is visited: after a ping interval, or when it may be
-// dead, whichever is set.
-func (w *wheel) first(k *Kind) int64 { return max(1, seconds(nearest(k.Ping, k.Dead))) }
+// dead, whichever is set; after a second where round trips are wanted.
+func (w *wheel) first(k *Kind) int64 {
+	if k.RoundTrips {
+		return 1
+	}
+	return max(1, seconds(nearest(k.Ping, k.Dead)))
+}
 
 func nearest(a, b time.Duration) time.Duration {
 	switch {
@@ -90,10 +97,10 @@ func (s *shard) visit(o *Outbound, now int64) {
 	}
 	next := now + wheelSlots
 	if ping > 0 {
-		if now-o.pinged >= ping {
+		if now-o.pinged >= ping || o.pinged == 0 && s.kind.RoundTrips {
 			o.pinged = now
 			if !behind {
-				o.send(nil, chunk{wire: s.kind.Framing.AppendPing(nil), frames: 1})
+				o.ping()
 			}
 		}
 		next = min(next, o.pinged+ping)
@@ -106,6 +113,43 @@ func (s *shard) visit(o *Outbound, now int64) {
 
 // Seen notes that something came from the peer.
 func (o *Outbound) Seen() { o.seen.Store(o.kind.clock.Load()) }
+
+// question is a ping whose pong is waited for.
+type question struct {
+	data [8]byte // drawn: nobody can answer before it was asked
+	at   time.Time
+}
+
+// ponged tells the link actor how long a ping took.
+type ponged struct{ took time.Duration }
+
+// IgnoreDeadLetterLogging marks messages that may find the link stopped.
+func (*ponged) IgnoreDeadLetterLogging() {}
+
+// ping asks for a sign of life; one that is to be timed forgets those before it.
+func (o *Outbound) ping() {
+	var data []byte
+	if o.kind.RoundTrips {
+		q := &question{at: time.Now()}
+		binary.NativeEndian.PutUint64(q.data[:], rand.Uint64())
+		o.asked.Store(q)
+		data = q.data[:]
+	}
+	o.send(nil, chunk{wire: o.kind.Framing.AppendPing(nil, data), frames: 1})
+}
+
+// Ponged notes a pong. One that answers another ping than the last, or none at
+// all, tells nothing.
+func (o *Outbound) Ponged(data []byte) {
+	q := o.asked.Load()
+	if q == nil || string(data) != string(q.data[:]) || !o.asked.CompareAndSwap(q, nil) {
+		return
+	}
+	took := time.Since(q.at)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tell(&ponged{took})
+}
 
 // Pong answers a ping.
 func (o *Outbound) Pong(data []byte) {

@@ -26,6 +26,7 @@ const refusalBytes = 4 << 10
 // Refused says that a server answered with something else than an upgrade.
 type Refused struct {
 	URL    string
+	Code   int    // as in 403
 	Status string // as in "403 Forbidden"
 	Body   []byte // its first refusalBytes
 }
@@ -51,7 +52,7 @@ func DialProtocol(ctx context.Context, url string, limit int64, subprotocol stri
 	if err != nil {
 		if res != nil && res.StatusCode != http.StatusSwitchingProtocols {
 			body, _ := io.ReadAll(io.LimitReader(res.Body, refusalBytes))
-			return nil, &Refused{URL: url, Status: res.Status, Body: body}
+			return nil, &Refused{URL: url, Code: res.StatusCode, Status: res.Status, Body: body}
 		}
 		return nil, fmt.Errorf("ws: dial %q: %w", url, err)
 	}

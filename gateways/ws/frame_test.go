@@ -26,7 +26,7 @@ func TestFramesEqualTheLibrarys(t *testing.T) {
 	for _, data := range []string{"", "x", strings.Repeat("y", 125)} {
 		control(t, websocket.PongMessage, []byte(data), (Framing{}).AppendPong(nil, []byte(data)))
 	}
-	control(t, websocket.PingMessage, nil, (Framing{}).AppendPing(nil))
+	control(t, websocket.PingMessage, nil, (Framing{}).AppendPing(nil, nil))
 	for _, c := range []struct {
 		code   int
 		reason string
@@ -49,7 +49,7 @@ func control(t *testing.T, kind int, payload, got []byte) {
 // TestFramesAreAppended behind what is there.
 func TestFramesAreAppended(t *testing.T) {
 	b := (Framing{}).AppendFrame([]byte("before"), []byte("a"))
-	b = (Framing{}).AppendClose((Framing{}).AppendPong((Framing{}).AppendPing(b), []byte("p")), 1000, "r")
+	b = (Framing{}).AppendClose((Framing{}).AppendPong((Framing{}).AppendPing(b, nil), []byte("p")), 1000, "r")
 	if want := "before\x81\x01a\x89\x00\x8a\x01p\x88\x03\x03\xe8r"; string(b) != want {
 		t.Errorf("%q, want %q", b, want)
 	}

@@ -15,7 +15,7 @@ import (
 	"parley/gateways/link"
 )
 
-// Socket is one client's WebSocket connection. It implements link.Socket.
+// Socket is one WebSocket connection, of either end. It implements link.Socket.
 type Socket struct {
 	view *view
 	ws   *websocket.Conn
@@ -39,6 +39,8 @@ type view struct {
 	burst *[]byte         // read ahead by await; nil: nothing
 	left  []byte          // of burst, not yet handed on
 	ended error           // what comes behind left: a broken rule, or the stream's end
+
+	answer *answer // to our handshake; nil: it is over, or was the peer's
 }
 
 func (v *view) Write(b []byte) (int, error) {
@@ -57,6 +59,9 @@ func (v *view) SetWriteDeadline(t time.Time) error {
 }
 
 func (v *view) Read(b []byte) (int, error) {
+	if v.answer != nil {
+		return v.readAnswer(b)
+	}
 	if len(v.left) > 0 {
 		n := copy(b, v.left)
 		if v.left = v.left[n:]; len(v.left) == 0 {
@@ -116,11 +121,11 @@ func newSocket(c net.Conn, limit int64) (*view, error) {
 	case *tls.Conn:
 		base, ok := t.NetConn().(*link.Conn)
 		if !ok {
-			return nil, errors.New("ws: connection does not come from a link listener")
+			return nil, errors.New("ws: connection is no link connection")
 		}
 		v.base = base
 	default:
-		return nil, errors.New("ws: connection does not come from a link listener")
+		return nil, errors.New("ws: connection is no link connection")
 	}
 	return v, nil
 }
@@ -134,8 +139,9 @@ func (s *Socket) Bind(o *link.Outbound) {
 		o.Pong([]byte(data))
 		return nil
 	})
-	s.ws.SetPongHandler(func(string) error {
+	s.ws.SetPongHandler(func(data string) error {
 		s.done++
+		o.Ponged([]byte(data))
 		return nil
 	})
 	s.ws.SetCloseHandler(func(int, string) error { return nil })

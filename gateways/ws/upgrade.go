@@ -28,6 +28,9 @@ type Upgrader struct {
 	Subprotocol string // named in the answer; empty: none
 }
 
+// Asked reports whether a request wants to become a WebSocket.
+func Asked(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
+
 // Upgrade turns a request into a Socket. On error the client was answered.
 func (u Upgrader) Upgrade(w http.ResponseWriter, r *http.Request) (*Socket, error) {
 	up := websocket.Upgrader{
