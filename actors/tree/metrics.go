@@ -17,18 +17,25 @@ type DropReason int
 
 // The reasons. Their names are what operators see; String gives them.
 const (
-	MailboxFull  DropReason = iota // an actor's queue was over its limit
-	SlowConsumer                   // a link was closed with frames still queued
-	LossyDropped                   // frames dropped for a subscriber that agreed to it
-	OutboundFull                   // a link was closed because the node-wide ceiling was reached
-	WriteFailed                    // the peer went away with frames still queued
-	SlowDown                       // a publish was refused because fan-out is behind
-	PasswordBusy                   // a password was not checked: the queue was full
+	MailboxFull    DropReason = iota // an actor's queue was over its limit
+	SlowConsumer                     // a link was closed with frames still queued
+	LossyDropped                     // frames dropped for a subscriber that agreed to it
+	OutboundFull                     // a link was closed because the node-wide ceiling was reached
+	WriteFailed                      // the peer went away with frames still queued
+	SlowDown                         // a publish was refused because fan-out is behind
+	PasswordBusy                     // a password was not checked: the queue was full
+	MeshMalformed                    // a packet from another node made no sense
+	MeshSpoofed                      // a packet named a source that its link may not speak for
+	MeshHops                         // a packet had come over too many links
+	MeshUnroutable                   // there was no way to a packet's destination
+	MeshRecordFull                   // another node has more channels open, or all together, than is kept
 	dropReasons
 )
 
 var dropNames = [dropReasons]string{
 	"mailbox full", "slow consumer", "lossy dropped", "outbound ceiling", "write failed", "slow down", "password busy",
+	"mesh malformed", "mesh spoofed", "mesh hops spent", "mesh unroutable",
+	"mesh record full",
 }
 
 // String is the label of the counter.

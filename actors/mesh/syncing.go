@@ -1,0 +1,313 @@
+package mesh
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/actors/tree"
+	"parley/messages/meshpb"
+)
+
+type (
+	// teller is a peer, and how far it has told what it knows.
+	teller struct {
+		neighbor
+		waiting int             // questions that are not answered yet
+		failed  bool            // one of them was not
+		synced  bool            // both were answered, once
+		next    time.Time       // when a foreign one is asked again
+		closed  map[string]bool // names closed since it was asked what is reserved; nil: it was not
+	}
+	// looking is how far a record is being asked for.
+	looking struct {
+		due    time.Time // since when it is to be asked for, in checkAfter; zero: it is not
+		asked  bool
+		forced bool      // also if nothing seems to be missing
+		last   time.Time // when it was asked for
+		late   []delta   // changes of a foreign one since it was asked for
+	}
+	// recordDue says that a record has been behind for checkAfter.
+	recordDue struct{ node string }
+)
+
+// IgnoreDeadLetterLogging marks messages that may find reservations stopped.
+func (*recordDue) IgnoreDeadLetterLogging() {}
+
+// onLinked asks a new peer for all it knows, as it asks us.
+func (r *reservations) onLinked(ctx actor.Context, m *linked) {
+	t := &teller{neighbor: m.neighbor}
+	r.links[m.name] = t
+	if rec := r.records.nodes[m.name]; rec != nil && m.foreign && !rec.foreign {
+		r.records.forget(m.name) // another program goes by that name now
+		r.settle(ctx)
+	}
+	if m.foreign {
+		r.records.of(m.name, 0, time.Now())
+	}
+	r.beginFirst(ctx)
+	r.consult(ctx, t)
+}
+
+func (r *reservations) onUnlinked(ctx actor.Context, m *unlinked) {
+	t := r.links[m.name]
+	if t == nil || t.side != m.side || t.member != m.member {
+		return
+	}
+	delete(r.links, m.name)
+	r.records.unconvey(m.name)
+	r.settle(ctx)
+	if r.first.running && len(r.links) == 0 {
+		r.endFirst(ctx)
+	}
+}
+
+// consult asks a peer for its own record and for those that it knows.
+func (r *reservations) consult(ctx actor.Context, t *teller) {
+	t.waiting, t.failed, t.next = 2, false, time.Now().Add(foreignSpan)
+	t.closed = map[string]bool{}
+	answered := func(ctx actor.Context, ok bool) {
+		t.failed = t.failed || !ok
+		if t.waiting--; t.waiting == 0 && !t.failed && !t.synced && r.links[t.name] == t {
+			t.synced = true
+			ctx.Send(r.met.peers, &synced{t.name})
+			if r.first.running {
+				r.endFirst(ctx)
+			}
+		}
+	}
+	r.fetch(ctx, t.name, true, answered)
+	r.ask(ctx, t.name, &meshpb.Command{Name: cmdReserved}, 0, func(ctx actor.Context, m *meshpb.AskResponse) {
+		l := listingOf(m, t.name)
+		if r.links[t.name] == t && l != nil {
+			r.onReservedList(ctx, t, l)
+		}
+		t.closed = nil
+		answered(ctx, l != nil)
+	})
+}
+
+func (r *reservations) onReservedList(ctx actor.Context, t *teller, l *meshpb.Listing) {
+	if !t.foreign {
+		r.take(ctx, l.GetRecords(), t.name)
+		return
+	}
+	r.records.convey(t.name, func(yield func(string, claim) bool) {
+		for name, c := range entriesOf(l.GetEntries(), t.name) {
+			if !t.closed[name] && !yield(name, c) {
+				return
+			}
+		}
+	})
+	r.settle(ctx)
+}
+
+// noteClosed remembers what was closed while foreign peers tell what is reserved:
+// they may not have heard of it when they wrote their answer.
+func (r *reservations) noteClosed(name string) {
+	for _, t := range r.links {
+		if t.foreign && t.closed != nil {
+			t.closed[name] = true
+		}
+	}
+}
+
+// listingOf is what a node answered; nil: nothing, or that it cannot.
+func listingOf(m *meshpb.AskResponse, node string) *meshpb.Listing {
+	for _, a := range m.GetAnswers() {
+		if a.GetNode() == node {
+			return a.GetResponse().GetListing()
+		}
+	}
+	return nil
+}
+
+// fetch asks a node for its record, and has then called when it came or not.
+// What is new in that of a peer is news to others, too; any other node has told
+// all of them of itself.
+func (r *reservations) fetch(ctx actor.Context, node string, peer bool, then func(ctx actor.Context, ok bool)) {
+	var boot, ver uint64
+	if rec := r.records.nodes[node]; rec != nil {
+		rec.asked, rec.forced, rec.late, rec.last = true, false, nil, time.Now()
+		boot, ver = rec.boot, rec.ver
+	}
+	r.ask(ctx, node, &meshpb.Command{Name: cmdChannels}, 0, func(ctx actor.Context, m *meshpb.AskResponse) {
+		l := listingOf(m, node)
+		if l != nil && r.onRecord(node, l, boot, ver) && peer {
+			r.passOn(ctx, []*meshpb.Record{{Node: node, Boot: l.GetBoot(), Ver: l.GetVer(), Entries: l.GetEntries()}}, node)
+		}
+		if rec := r.records.nodes[node]; rec != nil {
+			rec.asked, rec.late = false, nil
+			if rec.behind() || rec.forced {
+				r.check(ctx, rec)
+			}
+		}
+		r.settle(ctx)
+		then(ctx, l != nil)
+	})
+}
+
+// onRecord takes a record from the node that it is of, and reports whether it is
+// newer. knownBoot and knownVer are what was known of it when it was asked for.
+func (r *reservations) onRecord(node string, l *meshpb.Listing, knownBoot, knownVer uint64) bool {
+	now, entries := time.Now(), entriesOf(l.GetEntries(), node)
+	if l.GetBoot() > 0 {
+		return r.records.correct(node, l.GetBoot(), l.GetVer(), entries, knownBoot, knownVer, now)
+	}
+	if rec := r.records.show(node, entries, now); rec != nil {
+		for _, d := range rec.late {
+			r.records.amend(rec, d)
+		}
+	}
+	return false
+}
+
+// take merges records that a peer tells of, and passes on those that are new.
+func (r *reservations) take(ctx actor.Context, all []*meshpb.Record, from string) {
+	now := time.Now()
+	var fresh []*meshpb.Record
+	for _, rec := range all {
+		age := time.Duration(rec.GetAge()) * time.Second
+		if age >= recordSpan || !validName(rec.GetNode()) {
+			continue
+		}
+		if r.records.merge(rec.GetNode(), rec.GetBoot(), rec.GetVer(), entriesOf(rec.GetEntries(), rec.GetNode()), now.Add(-age)) {
+			fresh = append(fresh, rec)
+		}
+	}
+	r.settle(ctx)
+	r.passOn(ctx, fresh, from)
+}
+
+// passOn tells all other peers of records that are new here.
+func (r *reservations) passOn(ctx actor.Context, fresh []*meshpb.Record, from string) {
+	if len(fresh) == 0 {
+		return
+	}
+	parts := packets(fresh)
+	for _, name := range slices.Sorted(maps.Keys(r.links)) {
+		if name != from && !r.links[name].foreign {
+			r.send(ctx, name, parts)
+		}
+	}
+}
+
+// send sends records to a peer.
+func (r *reservations) send(ctx actor.Context, peer string, parts [][]*meshpb.Record) {
+	for _, part := range parts {
+		ctx.Send(r.met.router, &post{destination: peer, only: peer, command: &meshpb.Command{Name: cmdSync, Records: part}})
+	}
+}
+
+// wire writes a record. made is entries that are written already, if they are of
+// the same claim.
+func (r *reservations) wire(rec *record, made map[*held]*meshpb.Entry) *meshpb.Record {
+	m := &meshpb.Record{Node: rec.node, Boot: rec.boot, Ver: rec.ver, Entries: make([]*meshpb.Entry, 0, len(rec.entries))}
+	for h, c := range rec.entries {
+		e := made[h]
+		if e == nil || h.winner() != c {
+			e = entryOf(h.name, c)
+		}
+		m.Entries = append(m.Entries, e)
+	}
+	slices.SortFunc(m.Entries, func(a, b *meshpb.Entry) int { return cmp.Compare(a.GetName(), b.GetName()) })
+	if rec != r.records.own {
+		m.Age = uint32(max(0, time.Since(rec.fresh)) / time.Second)
+	}
+	return m
+}
+
+// wireAll writes all records that have a version, but for that of one node.
+func (r *reservations) wireAll(but string, made map[*held]*meshpb.Entry) []*meshpb.Record {
+	all := []*meshpb.Record{r.wire(r.records.own, made)}
+	for _, node := range slices.Sorted(maps.Keys(r.records.nodes)) {
+		if rec := r.records.nodes[node]; !rec.foreign && node != but {
+			all = append(all, r.wire(rec, made))
+		}
+	}
+	return all
+}
+
+// reservedNames is the names that others hold, sorted.
+func (r *reservations) reservedNames() []*held {
+	list := make([]*held, 0, len(r.records.names))
+	for _, h := range r.records.names {
+		if len(h.by) > 1 || h.by[0] != r.records.own {
+			list = append(list, h)
+		}
+	}
+	slices.SortFunc(list, func(a, b *held) int { return cmp.Compare(a.name, b.name) })
+	return list
+}
+
+// onHeard compares what a node says of its record with what is known of it.
+func (r *reservations) onHeard(ctx actor.Context, m *heard) {
+	if m.node == r.o.Name {
+		return
+	}
+	now := time.Now()
+	if m.foreign || m.boot == 0 {
+		rec := r.records.of(m.node, 0, now)
+		if rec == nil || !rec.foreign {
+			return
+		}
+		rec.fresh = now
+		if rec.last.IsZero() {
+			r.fetch(ctx, m.node, false, func(actor.Context, bool) {})
+		}
+		return
+	}
+	rec := r.records.hear(m.node, m.boot, m.ver, now)
+	r.settle(ctx)
+	if rec != nil && rec.behind() {
+		r.check(ctx, rec)
+	}
+}
+
+// check asks for a record soon, unless what is missing comes until then.
+func (r *reservations) check(ctx actor.Context, rec *record) {
+	if rec.asked || !rec.due.IsZero() {
+		return
+	}
+	rec.due = time.Now()
+	tree.After(ctx, checkAfter, &recordDue{rec.node})
+}
+
+func (r *reservations) onDue(ctx actor.Context, node string) {
+	rec := r.records.nodes[node]
+	if rec == nil {
+		return
+	}
+	rec.due = time.Time{}
+	if !rec.asked && (rec.behind() || rec.forced) {
+		r.fetch(ctx, node, false, func(actor.Context, bool) {})
+	}
+}
+
+// sweepLink asks a peer again that has not answered, and a foreign one that was
+// not asked for long.
+func (r *reservations) sweepLink(ctx actor.Context, t *teller, now time.Time) {
+	if rec := r.records.nodes[t.name]; rec != nil {
+		rec.fresh = now // its link is watched
+	}
+	if t.waiting == 0 && (!t.synced || t.foreign && !now.Before(t.next)) {
+		r.consult(ctx, t)
+	}
+}
+
+// sweepRecord drops a record whose node was not heard for too long. One that is
+// behind and not asked for was forgotten in a restart.
+func (r *reservations) sweepRecord(ctx actor.Context, rec *record, now time.Time) {
+	switch {
+	case now.Sub(rec.fresh) >= recordSpan:
+		r.records.forget(rec.node)
+	case rec.foreign && r.links[rec.node] == nil && !rec.asked && now.Sub(rec.last) >= foreignSpan:
+		r.fetch(ctx, rec.node, false, func(actor.Context, bool) {})
+	case !rec.due.IsZero() && now.Sub(rec.due) >= sweepEvery:
+		rec.due = time.Time{}
+		r.check(ctx, rec)
+	}
+}
