@@ -37,6 +37,15 @@ func (c *change) put(key string, value []byte) error {
 	return c.txn.Set(k, sealed)
 }
 
+// putBriefly writes a record that expires; expires is in Unix s.
+func (c *change) putBriefly(key string, value []byte, expires uint64) error {
+	k := spaced(briefSpace, key)
+	sealed, _ := seal(k, c.tally.seq, value)
+	e := badger.NewEntry(k, sealed)
+	e.ExpiresAt = expires
+	return c.txn.SetEntry(e)
+}
+
 // remove deletes a record; one that is not there is no error.
 func (c *change) remove(key string) error {
 	k := spaced(liveSpace, key)
@@ -200,7 +209,13 @@ func portion(writes []write, from int) (to int) {
 func (c *change) carryOut(writes []write) error {
 	for _, w := range writes {
 		for _, r := range w.m.GetPuts() {
-			if err := c.put(r.GetKey(), r.GetValue()); err != nil {
+			err := error(nil)
+			if expires := r.GetExpires(); expires > 0 {
+				err = c.putBriefly(r.GetKey(), r.GetValue(), expires)
+			} else {
+				err = c.put(r.GetKey(), r.GetValue())
+			}
+			if err != nil {
 				return err
 			}
 		}

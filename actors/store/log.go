@@ -112,15 +112,15 @@ func cutLogEntry(data []byte) (e logEntry, size int, ok bool) {
 		n[i] = v
 		at += used
 	}
-	if n[0] <= versionSize || n[0] > logKeyMost || n[1] > logValMost || n[2] != 0 {
+	if n[0] <= versionSize || n[0] > logKeyMost || n[1] > logValMost {
 		return e, 0, false
 	}
 	size = at + int(n[0]+n[1]) + crc32.Size
-	if size > len(data) || !known(data[at]) {
+	if size > len(data) || !known(data[at]) || (n[2] > 0) != (data[at] == briefSpace) {
 		return e, 0, false
 	}
 	key, value := data[at:at+int(n[0])], data[at+int(n[0]):size-crc32.Size]
-	return logEntry{entry{y.ParseKey(key), y.ParseTs(key), data[0]&markDeleted != 0, value}, data[0]}, size, true
+	return logEntry{entry{y.ParseKey(key), y.ParseTs(key), n[2], data[0]&markDeleted != 0, value}, data[0]}, size, true
 }
 
 // nextLogEntry finds where the next readable entry starts; -1: there is none.
@@ -135,5 +135,5 @@ func nextLogEntry(data []byte, from int) int {
 
 // known tells whether a key may begin with b.
 func known(b byte) bool {
-	return b == liveSpace || b == asideSpace || b == ownSpace || b == ownKeys[0]
+	return b == liveSpace || b == briefSpace || b == asideSpace || b == ownSpace || b == ownKeys[0]
 }

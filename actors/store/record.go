@@ -22,6 +22,7 @@ const (
 // What badger's keys begin with.
 const (
 	liveSpace  = 'd' // records
+	briefSpace = 'e' // records that expire: badger drops them, and the tally does not know them
 	asideSpace = 'c' // damaged records, by the key they had
 	ownSpace   = 'm' // the store's own
 )

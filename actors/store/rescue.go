@@ -28,11 +28,12 @@ type aside struct {
 
 // candidate is what all files together say of one key.
 type candidate struct {
-	value []byte // the newest that is what was written
-	seq   uint64 // of value; 0: there is none
-	dead  uint64 // of the newest deletion
-	bad   []byte // the newest that is not what was written
-	badAt uint64 // of bad; 0: there is none
+	value   []byte // the newest that is what was written
+	seq     uint64 // of value; 0: there is none
+	expires uint64 // likewise, Unix s; 0: it does not
+	dead    uint64 // of the newest deletion
+	bad     []byte // the newest that is not what was written
+	badAt   uint64 // of bad; 0: there is none
 }
 
 // rescue copies what is left in damaged files to a fresh database, and puts it
@@ -44,7 +45,7 @@ func rescue(dir string, last *tally, o *OpenOptions) (survey, error) {
 		return survey{}, err
 	}
 	s := survey{}
-	good := map[string][]byte{} // by key as badger has it
+	good := map[string]*candidate{} // by key as badger has it
 	top := uint64(0)
 	for key, c := range all {
 		top = max(top, c.seq)
@@ -55,10 +56,11 @@ func rescue(dir string, last *tally, o *OpenOptions) (survey, error) {
 			}
 		case newest == c.dead: // no key is both written and deleted in one transaction
 		case newest == c.seq:
-			good[key] = c.value
-			if key[0] == liveSpace {
+			good[key] = c
+			switch key[0] {
+			case liveSpace:
 				s.found.add(checkOf([]byte(key), c.seq, c.value))
-			} else {
+			case asideSpace:
 				s.kept = append(s.kept, key[1:])
 			}
 		case key[0] == liveSpace:
@@ -108,7 +110,7 @@ func gather(dir string) (map[string]*candidate, error) {
 // weigh adds one entry to what is known of its key.
 func weigh(all map[string]*candidate, e entry) {
 	space := e.key[0]
-	if space != liveSpace && space != asideSpace && space != ownSpace ||
+	if space != liveSpace && space != briefSpace && space != asideSpace && space != ownSpace ||
 		space != ownSpace && checkKey(string(e.key[1:])) != nil {
 		return // badger's own, or a damaged key
 	}
@@ -122,14 +124,14 @@ func weigh(all map[string]*candidate, e entry) {
 	case e.deleted:
 		c.dead = max(c.dead, e.version)
 	case ok && seq > c.seq: // the envelope, not badger, says when it was written
-		c.seq, c.value = seq, bytes.Clone(value)
+		c.seq, c.value, c.expires = seq, bytes.Clone(value), e.expires
 	case !ok && e.version > c.badAt:
 		c.badAt, c.bad = e.version, bytes.Clone(e.value)
 	}
 }
 
 // renew writes a fresh database beside the damaged one.
-func renew(dir string, good map[string][]byte, s survey, o *OpenOptions) error {
+func renew(dir string, good map[string]*candidate, s survey, o *OpenOptions) error {
 	fresh := filepath.Join(dir, newName)
 	if err := os.RemoveAll(fresh); err != nil {
 		return fmt.Errorf("store: %w", err)
@@ -147,12 +149,14 @@ func renew(dir string, good map[string][]byte, s survey, o *OpenOptions) error {
 		w := b.NewWriteBatchAt(s.found.seq)
 		defer w.Cancel()
 		found := tally{schema: s.found.schema, seq: s.found.seq}
-		for key, value := range good {
-			sealed, c := seal([]byte(key), found.seq, value)
+		for key, old := range good {
+			sealed, c := seal([]byte(key), found.seq, old.value)
 			if key[0] == liveSpace {
 				found.add(c)
 			}
-			if err := w.Set([]byte(key), sealed); err != nil {
+			e := badger.NewEntry([]byte(key), sealed)
+			e.ExpiresAt = old.expires
+			if err := w.SetEntry(e); err != nil {
 				return fmt.Errorf("store: cannot write a fresh database: %w", err)
 			}
 		}

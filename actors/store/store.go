@@ -30,6 +30,7 @@ type Options struct {
 type disk interface {
 	commit([]write) (errs []error, syncs int)
 	read(prefix string) (records []*storepb.Record, corrupt []string, err error)
+	readBrief(prefix, from, to string) (records []*storepb.Record, corrupt []string, err error)
 }
 
 // store is the one writer of the database. While a commit is on its way to the
@@ -193,7 +194,7 @@ func (s *store) onReadRequest(ctx actor.Context, m *storepb.ReadRequest) {
 	if ctx.Sender() == nil {
 		return
 	}
-	if len(s.questions) >= readsMost || len(m.GetPrefix()) > keyMost {
+	if len(s.questions) >= readsMost || max(len(m.GetPrefix()), len(m.GetFrom()), len(m.GetTo())) > keyMost {
 		respond(ctx, &storepb.ReadResponse{Serial: m.GetSerial(), Error: "store: too many questions wait, or this one is too long: try again"})
 		return
 	}
@@ -216,7 +217,7 @@ func (s *store) read(ctx actor.Context) {
 	s.reading = true
 	sys, self, disk, count := ctx.ActorSystem(), ctx.Self(), s.disk, s.counters
 	tree.Go(sys, func() {
-		records, corrupt, err := disk.read(q.m.GetPrefix())
+		records, corrupt, err := ask(disk, q.m)
 		answer := &storepb.ReadResponse{Serial: q.m.GetSerial(), Records: records, Corrupt: corrupt}
 		if err != nil {
 			answer.Error = err.Error()
@@ -225,4 +226,11 @@ func (s *store) read(ctx actor.Context) {
 		tell(sys, self, q.asker, answer)
 		sys.Root.Send(self, seen{})
 	})
+}
+
+func ask(d disk, m *storepb.ReadRequest) (records []*storepb.Record, corrupt []string, err error) {
+	if m.GetExpiring() {
+		return d.readBrief(m.GetPrefix(), m.GetFrom(), m.GetTo())
+	}
+	return d.read(m.GetPrefix())
 }

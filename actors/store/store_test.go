@@ -74,6 +74,13 @@ func (p *paper) read(prefix string) (rs []*storepb.Record, corrupt []string, err
 	return rs, []string{"broken"}, p.fail
 }
 
+func (p *paper) readBrief(prefix, from, to string) (rs []*storepb.Record, corrupt []string, err error) {
+	rs, corrupt, err = p.read(prefix)
+	return slices.DeleteFunc(rs, func(r *storepb.Record) bool {
+		return r.GetKey() < from || to != "" && r.GetKey() >= to
+	}), corrupt, err
+}
+
 // client asks the store, and keeps what it answers.
 type client struct {
 	pid    *actor.PID

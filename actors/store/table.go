@@ -13,6 +13,7 @@ import (
 type entry struct {
 	key     []byte // as badger has it, without the version
 	version uint64
+	expires uint64 // Unix s; 0: it does not
 	deleted bool
 	value   []byte
 }
@@ -181,11 +182,11 @@ func hand(key, value []byte, each func(entry)) bool {
 	if len(key) <= versionSize || len(value) < 3 {
 		return false
 	}
-	_, n := binary.Uvarint(value[2:])
+	expires, n := binary.Uvarint(value[2:])
 	if n <= 0 {
 		return false
 	}
-	each(entry{y.ParseKey(key), y.ParseTs(key), value[0]&markDeleted != 0, value[2+n:]})
+	each(entry{y.ParseKey(key), y.ParseTs(key), expires, value[0]&markDeleted != 0, value[2+n:]})
 	return true
 }
 
