@@ -12,6 +12,7 @@ import (
 	"parley/actors/tree"
 	"parley/messages"
 	"parley/messages/linkpb"
+	"parley/messages/meshpb"
 	"parley/messages/relaypb"
 )
 
@@ -50,7 +51,16 @@ func (l *benchLink) Receive(ctx actor.Context) {
 	}
 }
 
-func newBench(b *testing.B) *bench {
+// benchMesh opens what it is asked for, and forgets what it is told.
+type benchMesh struct{}
+
+func (benchMesh) Receive(ctx actor.Context) {
+	if m, ok := ctx.Message().(*meshpb.OpenRequest); ok {
+		ctx.Respond(&meshpb.OpenResponse{Channel: m.GetChannel(), Outcome: meshpb.Outcome_OUTCOME_OPEN, Hash: m.GetHash()})
+	}
+}
+
+func newBench(b *testing.B, meshed bool) *bench {
 	w := &bench{b: b, pool: tree.NewPool(), credit: make(chan struct{}, credits)}
 	w.sys = tree.New(tree.Options{Log: slog.New(slog.DiscardHandler), Driver: w.pool})
 	var channels *actor.PID
@@ -60,7 +70,12 @@ func newBench(b *testing.B) *bench {
 			g := &tree.Gauge{}
 			w.shard = tree.Spawn(ctx, "shard", tree.Spec{Batch: true, Gauge: g, New: func() actor.Actor { return &benchShard{w} }})
 			limits := Limits{ChannelsPerClient: 10, Channels: 10}
-			channels = SpawnChannels(ctx, limits, Fanout{Shards: []*actor.PID{w.shard}, Gauges: []*tree.Gauge{g}})
+			var m Mesh
+			if meshed {
+				pid := tree.Spawn(ctx, "mesh", tree.Spec{Batch: true, New: func() actor.Actor { return benchMesh{} }})
+				m = Mesh{Router: pid, Reservations: pid, Behind: func() bool { return false }}
+			}
+			channels = SpawnChannels(ctx, limits, Fanout{Shards: []*actor.PID{w.shard}, Gauges: []*tree.Gauge{g}}, m)
 			w.people = SpawnClients(ctx, limits, channels, w.shard)
 			Meet(ctx, channels, w.people, w.shard)
 			close(started)
@@ -122,10 +137,16 @@ func (w *bench) rest() {
 
 // BenchmarkPublish is one message from a client's reader by way of its channel
 // to the shard of 5 members.
-func BenchmarkPublish(b *testing.B) {
+func BenchmarkPublish(b *testing.B) { benchPublish(b, false) }
+
+// BenchmarkPublishInAMesh is BenchmarkPublish and one message more, to a router
+// that takes a burst at once.
+func BenchmarkPublishInAMesh(b *testing.B) { benchPublish(b, true) }
+
+func benchPublish(b *testing.B, meshed bool) {
 	for _, size := range []int{16, 1024} {
 		b.Run(fmt.Sprint(size, "B"), func(b *testing.B) {
-			w := newBench(b)
+			w := newBench(b, meshed)
 			link, server := w.client(1)
 			for i := range uint64(4) {
 				w.client(i + 2)
@@ -145,7 +166,7 @@ func BenchmarkPublish(b *testing.B) {
 
 // BenchmarkSubscribe is a client that joins a channel of others, and leaves it.
 func BenchmarkSubscribe(b *testing.B) {
-	w := newBench(b)
+	w := newBench(b, false)
 	link, server := w.client(1)
 	w.client(2)
 	join, leave := sub("x", "", "1"), unsub("x", "2")

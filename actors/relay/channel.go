@@ -8,19 +8,21 @@ import (
 
 	"parley/actors/tree"
 	"parley/messages"
+	"parley/messages/meshpb"
 	"parley/messages/relaypb"
 )
 
 // channel fans messages out to its members. It does not care where they come
-// from: a client, and later a peer or a broker.
+// from: a client, another node, and later a broker.
 //
 //	parent    channels
-//	receives  publish, join, leave, count, sweep
-//	sends     messages.Multicast to shards; joined, left to clients; emptied to channels; counted to stats
+//	receives  publish, meshpb.Delivery, join, leave, count, sweep
+//	sends     messages.Multicast to shards; meshpb.Carry, meshpb.Publish to the router; joined, left to clients; emptied to channels; counted to stats
 //	stops     by channels, when it is empty
 type channel struct {
 	name   string // fixed at spawn
 	fanout Fanout
+	cross  *crossing // nil: there is no mesh
 
 	parts []part // owned, as all that follows; by shard
 	size  int    // members
@@ -42,16 +44,20 @@ type sweep struct{}
 // IgnoreDeadLetterLogging marks messages that may find the channel stopped.
 func (sweep) IgnoreDeadLetterLogging() {}
 
-func newChannel(name string, f Fanout) *channel {
-	return &channel{name: name, fanout: f, parts: make([]part, len(f.Shards))}
+func newChannel(name string, f Fanout, x *crossing) *channel {
+	return &channel{name: name, fanout: f, cross: x, parts: make([]part, len(f.Shards))}
 }
 
 func (c *channel) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		c.cross.carry(ctx, c.name) // before its first join is answered
 	case *actor.Stopping:
 		c.swept.Stop()
 	case *publish:
 		c.onPublish(ctx, m)
+	case *meshpb.Delivery:
+		c.onDelivery(ctx, m.GetMessage())
 	case *join:
 		c.onJoin(ctx, m.sub)
 	case *leave:
@@ -63,16 +69,15 @@ func (c *channel) Receive(ctx actor.Context) {
 	}
 }
 
-// onPublish sends one message to each shard that has members; the sender's
-// shard answers it behind its deliveries.
+// onPublish sends one message to the mesh and to each shard that has members;
+// the sender's shard answers it behind its deliveries.
 func (c *channel) onPublish(ctx actor.Context, m *publish) {
-	for i := range c.parts {
-		if c.fanout.Gauges[i].Bytes() > slowDownAt {
-			tree.Of(ctx.ActorSystem()).Drop(tree.SlowDown, 1)
-			ctx.Send(m.link, &relaypb.Answer{Reason: reasonSlowDown, Nonce: m.nonce, Charge: m.charge})
-			return
-		}
+	if c.behind() {
+		tree.Of(ctx.ActorSystem()).Drop(tree.SlowDown, 1)
+		ctx.Send(m.link, &relaypb.Answer{Reason: reasonSlowDown, Nonce: m.nonce, Charge: m.charge})
+		return
 	}
+	c.cross.pass(ctx, c.name, m) // before the answer: that says it is queued
 	shared := &messages.Shared{Message: &relaypb.Message{Channel: c.name, Message: m.message, Nonce: m.nonce}}
 	home := c.fanout.shardOf(m.member)
 	for i := range c.parts {
@@ -90,16 +95,46 @@ func (c *channel) onPublish(ctx actor.Context, m *publish) {
 		}
 		ctx.Send(c.fanout.Shards[i], out)
 	}
-	c.record(ctx, len(m.message))
+	c.record(ctx, len(m.message), c.size-1)
+}
+
+// behind tells whether there is no room for a message.
+func (c *channel) behind() bool {
+	for i := range c.parts {
+		if c.fanout.Gauges[i].Bytes() > slowDownAt {
+			return true
+		}
+	}
+	return c.cross.behind()
+}
+
+// onDelivery sends a message from another node to all members. Nobody here waits
+// for an answer, and the links between nodes are slowed by what is queued.
+func (c *channel) onDelivery(ctx actor.Context, m *meshpb.Message) {
+	if c.size == 0 { // it is being closed, and what it counted is not its own any more
+		return
+	}
+	shared := &messages.Shared{Message: &relaypb.Message{Channel: c.name, Message: m.GetPayload(), Nonce: m.GetNonce()}}
+	for i := range c.parts {
+		p := &c.parts[i]
+		if len(p.firm)+len(p.lossy) == 0 {
+			continue
+		}
+		p.firmLent, p.lossyLent = true, true
+		ctx.Send(c.fanout.Shards[i], &messages.Multicast{
+			Members: p.firm, Lossy: p.lossy, Frame: shared, Source: c.name, Size: len(m.GetPayload()) + len(m.GetNonce()),
+		})
+	}
+	c.record(ctx, len(m.GetPayload()), c.size)
 }
 
 // record counts a message that entered the channel here.
-func (c *channel) record(ctx actor.Context, bytes int) {
+func (c *channel) record(ctx actor.Context, bytes, deliveries int) {
 	if c.ring == nil {
 		c.ring = &ring{}
 		c.swept = tree.After(ctx, ringSpan, sweep{})
 	}
-	c.ring.add(time.Now().Unix(), bytes, c.size-1)
+	c.ring.add(time.Now().Unix(), bytes, deliveries)
 }
 
 func (c *channel) onSweep(ctx actor.Context) {

@@ -44,6 +44,8 @@ type asked struct {
 	m       *relaypb.Subscribe
 	sent    *subscribe // what channels was asked last
 	hash    []byte     // of m's password, once known
+	long    bool       // that hash is, or will be, a long one
+	rounds  int        // hashes that channels wanted
 	waiting []any      // commands for this channel that came meanwhile, and listings
 }
 

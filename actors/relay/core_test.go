@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"parley/messages/linkpb"
+	"parley/messages/meshpb"
 	"parley/messages/relaypb"
 	"parley/messages/vaultpb"
 	"parley/testkit"
@@ -49,6 +50,12 @@ var kinds = []string{
 	"subscribe", "subscribe", "subscribe", "send", "send", "send", "send", "unsubscribe", "unsubscribe",
 	"list", "bad", "stats", "wait", "wait", "sleep", "hangup",
 }
+
+// meshing are more kinds, that other nodes bring about.
+var meshing = append([]string{"deliver", "deliver", "deliver"}, kinds...)
+
+// evicting are more kinds, by which other nodes take names away and give them free.
+var evicting = append([]string{"evict", "evict", "free", "deliver", "deliver"}, failing...)
 
 // failing are more kinds, of which the actors of channels and peers fail.
 var failing = append([]string{"fail client", "fail channel", "fail channel", "fail channels"}, kinds...)
@@ -111,6 +118,13 @@ func (m *model) act(o op) act {
 			if m.restarts++; m.restarts <= restartsMost {
 				ctx.Send(p.w.channels, channelsPoison)
 			}
+		case "deliver":
+			m.come++
+			p.w.mesh.deliver(ctx, o.Channel, fmt.Sprintf(`"%d"`, m.come))
+		case "evict":
+			p.w.mesh.evict(ctx, o.Channel, sumOf(o.Channel, o.Password, o.Flag))
+		case "free":
+			delete(p.w.mesh.foreign, o.Channel)
 		case "hangup":
 			if o.Flag {
 				for _, kind := range []string{"subscribe", "send", "list", "bad", "unsubscribe"} {
@@ -128,8 +142,13 @@ func (m *model) act(o op) act {
 // scripts draws what peers do in one round.
 func (m *model) scripts(t *rapid.T) (all [][]act) {
 	draw := drawOp(kinds)
-	if m.failures {
+	switch {
+	case m.failures && m.w.mesh != nil:
+		draw = drawOp(evicting)
+	case m.failures:
 		draw = drawOp(failing)
+	case m.w.mesh != nil:
+		draw = drawOp(meshing)
 	}
 	for _, ops := range rapid.SliceOfN(rapid.SliceOfN(draw, 0, 14), 1, 5).Draw(t, "scripts") {
 		var script []act
@@ -141,15 +160,33 @@ func (m *model) scripts(t *rapid.T) (all [][]act) {
 	return all
 }
 
+// drawnMesh is a mesh that has some names, and takes its time.
+func drawnMesh(rt *rapid.T, seed uint64) *paperMesh {
+	m := newPaperMesh()
+	for _, o := range rapid.SliceOfN(drawOp(kinds), 0, names).Draw(rt, "foreign") {
+		m.foreign[o.Channel] = nil
+		if o.Password != "" {
+			m.foreign[o.Channel] = sumOf(o.Channel, o.Password, o.Flag)
+		}
+	}
+	rng := rand.New(rand.NewPCG(seed, 2))
+	m.takes = func(*meshpb.OpenRequest) time.Duration { return time.Duration(rng.IntN(4)) * 9 * time.Millisecond }
+	return m
+}
+
 // drawnWorld is a world and its model for a rapid test.
-func drawnWorld(t *testing.T, rt *rapid.T, failures bool, opts ...testkit.SystemOption) (*world, *model) {
+func drawnWorld(t *testing.T, rt *rapid.T, meshed, failures bool, opts ...testkit.SystemOption) (*world, *model) {
 	limits := Limits{ChannelsPerClient: rapid.IntRange(1, names).Draw(rt, "per client"), Channels: rapid.IntRange(1, names+1).Draw(rt, "in all")}
 	seed := rapid.Uint64().Draw(rt, "seed")
 	var tb testing.TB = rapidTB{t, rt}
 	if failures {
 		tb, opts = lenientTB{tb}, append(opts, anyFailures)
 	}
-	w := newWorld(tb, testkit.NewDriver(seed), rapid.IntRange(1, 3).Draw(rt, "shards"), limits, opts...)
+	var mesh *paperMesh
+	if meshed {
+		mesh = drawnMesh(rt, seed)
+	}
+	w := newWorldIn(tb, testkit.NewDriver(seed), rapid.IntRange(1, 3).Draw(rt, "shards"), limits, mesh, opts...)
 	m := newModel(w, failures)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	w.safe.takes = func(*vaultpb.HashRequest) (time.Duration, bool) {
@@ -202,24 +239,23 @@ func (m *model) end() {
 
 // TestCore lets peers that wait for nobody subscribe, leave, send and vanish,
 // and compares what they hear with a model.
-func TestCore(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		rapid.SyncTest(rt, func(rt *rapid.T) {
-			_, m := drawnWorld(t, rt, false)
-			for range rapid.IntRange(1, 3).Draw(rt, "rounds") {
-				m.round(m.scripts(rt))
-				m.settled()
-			}
-			m.end()
-		})
-	})
-}
+func TestCore(t *testing.T) { core(t, false, false) }
 
 // TestCoreWithFailures is TestCore among actors that fail at any moment.
-func TestCoreWithFailures(t *testing.T) {
+func TestCoreWithFailures(t *testing.T) { core(t, false, true) }
+
+// TestCoreInAMesh is TestCore in a node that asks others for names, and hears
+// from them.
+func TestCoreInAMesh(t *testing.T) { core(t, true, false) }
+
+// TestCoreInAMeshWithFailures is TestCoreWithFailures in such a node, which
+// loses names to others, too.
+func TestCoreInAMeshWithFailures(t *testing.T) { core(t, true, true) }
+
+func core(t *testing.T, meshed, failures bool) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rapid.SyncTest(rt, func(rt *rapid.T) {
-			_, m := drawnWorld(t, rt, true)
+			_, m := drawnWorld(t, rt, meshed, failures)
 			for range rapid.IntRange(1, 3).Draw(rt, "rounds") {
 				m.round(m.scripts(rt))
 				m.settled()

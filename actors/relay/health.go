@@ -1,6 +1,9 @@
 package relay
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -22,15 +25,20 @@ const (
 	reasonNoChannel = "clients no channels"
 )
 
-// health watches for states that should not last. Source:
-// gateways/relay/PROTOCOL.md, Health.
+// ranks is the order of reasons that are equally bad; others come behind, by
+// name. Source: gateways/relay/PROTOCOL.md, Health.
+var ranks = map[string]int{reasonOrphans: -4, "no peers": -3, "high latency": -2, reasonNoChannel: -1}
+
+// health watches for states that should not last, and is told of some by others.
+// Source: gateways/relay/PROTOCOL.md, Health.
 //
 //	parent    node
-//	receives  relaypb.HealthRequest, relaypb.Census, look
+//	receives  relaypb.HealthRequest, relaypb.Census, relaypb.Ailment, look
 //	sends     relaypb.CensusRequest to clients and channels; relaypb.Health to askers
 //	stops     with the node
 type health struct {
-	clients, channels *actor.PID // fixed at spawn
+	clients, channels *actor.PID        // fixed at spawn
+	ailments          map[string]string // owned; how bad, by reason; outlives a restart
 
 	connected, open int       // owned, as all that follows; of the last look
 	orphans         time.Time // since when there are channels without clients; zero: none
@@ -45,8 +53,9 @@ func (look) IgnoreDeadLetterLogging() {}
 
 // SpawnHealth starts the actor that answers relaypb.HealthRequest.
 func SpawnHealth(ctx actor.SpawnerContext, clients, channels *actor.PID) *actor.PID {
+	ailments := map[string]string{}
 	return tree.Spawn(ctx, "health", tree.Spec{New: func() actor.Actor {
-		return &health{clients: clients, channels: channels}
+		return &health{clients: clients, channels: channels, ailments: ailments}
 	}})
 }
 
@@ -60,6 +69,8 @@ func (h *health) Receive(ctx actor.Context) {
 		h.onLook(ctx)
 	case *relaypb.Census:
 		h.onCensus(m)
+	case *relaypb.Ailment:
+		h.onAilment(m)
 	case *relaypb.HealthRequest:
 		h.onRequest(ctx)
 	}
@@ -92,22 +103,44 @@ func since(at *time.Time, holds bool) {
 	}
 }
 
-func (h *health) onRequest(ctx actor.Context) {
-	m := &relaypb.Health{Healthy: healthGood, Reason: reasonHealthy, Reasons: []string{}}
-	add := func(healthy, reason string) {
-		if len(m.Reasons) == 0 {
-			m.Healthy, m.Reason = healthy, reason
-		}
-		m.Reasons = append(m.Reasons, reason)
+// onAilment notes what somebody else watches. The last word on a reason holds.
+func (h *health) onAilment(m *relaypb.Ailment) {
+	if m.GetOver() {
+		delete(h.ailments, m.GetReason())
+		return
 	}
+	h.ailments[m.GetReason()] = m.GetHealthy()
+}
+
+func (h *health) onRequest(ctx actor.Context) {
+	hold := maps.Clone(h.ailments)
 	now := time.Now()
 	if lasts(h.orphans, now, orphansAllowed) {
-		add(healthBad, reasonOrphans)
+		hold[reasonOrphans] = healthBad
 	}
 	if lasts(h.idle, now, idleAllowed) {
-		add(healthDegraded, reasonNoChannel)
+		hold[reasonNoChannel] = healthDegraded
+	}
+	m := &relaypb.Health{Healthy: healthGood, Reason: reasonHealthy, Reasons: slices.AppendSeq([]string{}, maps.Keys(hold))}
+	slices.SortFunc(m.Reasons, func(a, b string) int {
+		return cmp.Or(worse(hold[a], hold[b]), cmp.Compare(ranks[a], ranks[b]), cmp.Compare(a, b))
+	})
+	if len(m.Reasons) > 0 {
+		m.Healthy, m.Reason = hold[m.Reasons[0]], m.Reasons[0]
 	}
 	ctx.Respond(m)
+}
+
+// worse orders how bad two states are, the worse one first.
+func worse(a, b string) int {
+	switch {
+	case a == b:
+		return 0
+	case a == healthBad:
+		return -1
+	default:
+		return 1
+	}
 }
 
 func lasts(since, now time.Time, d time.Duration) bool { return !since.IsZero() && now.Sub(since) >= d }

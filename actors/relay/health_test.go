@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -129,6 +130,54 @@ func TestHealthyStates(t *testing.T) {
 	}
 }
 
+// TestAilments are told by others. The worst comes first, in the order of
+// PROTOCOL.md, Health, and a restart forgets none.
+func TestAilments(t *testing.T) {
+	single(t, roomy, func(t *testing.T, w *world) {
+		tell := func(healthy, reason string, over bool) {
+			w.sys.Root.Send(w.health, &relaypb.Ailment{Healthy: healthy, Reason: reason, Over: over})
+		}
+		wants := func(want ...string) {
+			t.Helper()
+			h := w.ask(w.health, &relaypb.HealthRequest{})[0].(*relaypb.Health)
+			if got := append([]string{h.GetHealthy(), h.GetReason()}, h.GetReasons()...); !slices.Equal(got, want) {
+				t.Errorf("health is %q, want %q", got, want)
+			}
+		}
+		wants(healthGood, reasonHealthy)
+		tell(healthDegraded, "high latency", false)
+		wants(healthDegraded, "high latency", "high latency")
+		tell(healthDegraded, "duplicate name", false)
+		tell(healthDegraded, "another", false)
+		w.connect(nil, nil, nil, nil)
+		w.d.Run(idleAllowed + glance)
+		tell(healthDegraded, "no peers", false)
+		tell(healthDegraded, "no peers", false) // twice is once
+		all := []string{"no peers", "high latency", reasonNoChannel, "another", "duplicate name"}
+		wants(append([]string{healthDegraded, "no peers"}, all...)...)
+		for _, p := range w.peers {
+			p.hangUp()
+		}
+		w.mute("x")
+		w.d.Run(orphansAllowed + glance)
+		tell(healthBad, "worst", false)
+		wants(healthBad, reasonOrphans, reasonOrphans, "worst", "no peers", "high latency", "another", "duplicate name")
+		w.unmute("x")
+		w.d.Run(glance)
+		w.restart(w.health)
+		wants(healthBad, "worst", "worst", "no peers", "high latency", "another", "duplicate name")
+		tell("", "worst", true)
+		tell(healthDegraded, "no peers", true)
+		tell(healthDegraded, "no peers", true)
+		tell(healthDegraded, "another", true)
+		tell(healthDegraded, "never there", true)
+		wants(healthDegraded, "high latency", "high latency", "duplicate name")
+		tell(healthDegraded, "duplicate name", true)
+		tell(healthDegraded, "high latency", true)
+		wants(healthGood, reasonHealthy)
+	})
+}
+
 // TestHealthRestarts counts looks: there is one timer, whatever happens.
 func TestHealthRestarts(t *testing.T) {
 	single(t, roomy, func(t *testing.T, w *world) {
@@ -142,7 +191,9 @@ func TestHealthRestarts(t *testing.T) {
 					}
 				})
 			}})
-			w.health = tree.Spawn(ctx, "", tree.Spec{New: func() actor.Actor { return &health{clients: crowd, channels: w.channels} }})
+			w.health = tree.Spawn(ctx, "", tree.Spec{New: func() actor.Actor {
+				return &health{clients: crowd, channels: w.channels, ailments: map[string]string{}}
+			}})
 		})
 		for range 3 {
 			w.d.Run(1500 * time.Millisecond)

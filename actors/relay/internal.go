@@ -26,7 +26,10 @@ type (
 		lost *actor.PID
 	}
 	// needHash asks the client to have its password hashed and to subscribe again.
-	needHash struct{ name string }
+	needHash struct {
+		name string
+		long bool // as vaultpb.HashRequest says
+	}
 	// refused ends a subscribe.
 	refused struct{ name, reason string }
 	// join makes a client's link a member of a channel.

@@ -49,6 +49,9 @@ const (
 	// than they can be hashed is slowed to one try a second.
 	busyPause = time.Second
 
+	longHash   = 64 // bytes of a hash that another program made
+	hashRounds = 3  // hashes of one subscribe: a name can change hands while one is made
+
 	closePolicy   = 1008
 	closeInternal = 1011
 )

@@ -23,6 +23,8 @@ type model struct {
 	last     map[string]int            // by receiver, sender and channel: number of the last message
 	failures bool                      // channels may be lost, and sends with them
 	restarts int                       // of channels
+	passed   int                       // messages that other nodes were sent
+	come     int                       // messages from other nodes
 }
 
 // command is one that a peer said, and what it was answered.
@@ -41,7 +43,7 @@ type command struct {
 
 type modelChannel struct {
 	incarnation string // id of its actor
-	password    string // of who opened it
+	hash        []byte // of its password; nil: none
 	members     map[uint64]bool
 }
 
@@ -114,18 +116,46 @@ func (m *model) onMembership(member uint64, cmd *command) {
 		if !m.failures && len(m.living(ch)) > 0 {
 			m.errorf("%q was opened anew and had members %v", cmd.channel, m.living(ch))
 		}
-		*ch = modelChannel{o.pid.GetId(), cmd.password, map[uint64]bool{}}
-		if (o.hash == nil) != (cmd.password == "") || cmd.password != "" && string(o.hash) != string(paperSum(cmd.channel, cmd.password)) {
+		*ch = modelChannel{o.pid.GetId(), m.opens(cmd), map[uint64]bool{}}
+		if string(o.hash) != string(ch.hash) {
 			m.errorf("%q was opened with password %q, and has another", cmd.channel, cmd.password)
+		}
+		if m.w.mesh != nil && !o.pid.Equal(m.w.mesh.carried[cmd.channel]) {
+			m.errorf("%q is not carried, and was joined", cmd.channel)
 		}
 	}
 	if ch.members[member] {
 		m.errorf("%d joined %q twice", member, cmd.channel)
 	}
-	if ch.password != "" && ch.password != cmd.password {
-		m.errorf("%d joined %q with password %q, it has %q", member, cmd.channel, cmd.password, ch.password)
+	if len(ch.hash) > 0 && string(ch.hash) != string(sumOf(cmd.channel, cmd.password, len(ch.hash) == longHash)) {
+		m.errorf("%d joined %q with password %q, it has %x", member, cmd.channel, cmd.password, ch.hash)
 	}
 	ch.members[member] = true
+}
+
+// opens is the hash that a channel must have, whose first member joins with a
+// command.
+func (m *model) opens(cmd *command) (hash []byte) {
+	if cmd.password != "" {
+		hash = paperSum(cmd.channel, cmd.password)
+	}
+	if m.w.mesh == nil {
+		return hash
+	}
+	held, theirs := m.w.mesh.foreign[cmd.channel]
+	own := m.w.mesh.own[cmd.channel]
+	switch {
+	case m.failures: // who asked may be gone
+	case theirs:
+		hash = held
+	}
+	if string(own) != string(hash) && !m.failures {
+		m.errorf("%q is reserved with %x, should be %x", cmd.channel, own, hash)
+	}
+	if m.failures {
+		return m.w.core.open[cmd.channel].hash // what is reserved is compared when all has settled
+	}
+	return hash
 }
 
 // living are the members whose link and server are up.
@@ -140,6 +170,9 @@ func (m *model) living(ch *modelChannel) (ids []uint64) {
 
 func (m *model) onMessage(c cast) {
 	msg := c.m.Frame.Message.(*relaypb.Message)
+	if c.m.Origin == 0 && (m.w.mesh == nil || c.m.Answer != nil || c.m.Charge > 0) {
+		m.errorf("%s is nobody's: %v", msg.GetMessage(), c.m)
+	}
 	o := m.spread[msg]
 	if o == nil {
 		ch := m.channels[c.m.Source]
@@ -149,7 +182,10 @@ func (m *model) onMessage(c cast) {
 		}
 		m.spread[msg] = o
 		m.order = append(m.order, o)
-		if msg.GetChannel() != c.m.Source || !ch.members[c.m.Origin] {
+		if c.m.Origin != 0 && m.w.mesh != nil {
+			m.onPassed(msg)
+		}
+		if msg.GetChannel() != c.m.Source || c.m.Origin != 0 && !ch.members[c.m.Origin] {
 			m.errorf("%q took a message for %q from %d, members %v", c.m.Source, msg.GetChannel(), c.m.Origin, ch.members)
 		}
 	}
@@ -157,6 +193,15 @@ func (m *model) onMessage(c cast) {
 		if o.sent[id]++; o.sent[id] > 1 || !o.may[id] {
 			m.errorf("a message of %q went to %d %d times, members %v", o.channel, id, o.sent[id], o.may)
 		}
+	}
+}
+
+// onPassed checks that other nodes were sent a message before anybody here.
+func (m *model) onPassed(msg *relaypb.Message) {
+	last := m.w.mesh.passed[len(m.w.mesh.passed)-1]
+	if m.passed++; m.passed != len(m.w.mesh.passed) || last.GetChannel() != msg.GetChannel() ||
+		string(last.GetPayload()) != string(msg.GetMessage()) || string(last.GetNonce()) != string(msg.GetNonce()) {
+		m.errorf("%d messages were passed on, %d should be; the last is %v", len(m.w.mesh.passed), m.passed, last)
 	}
 }
 
@@ -263,6 +308,9 @@ func (m *model) settled() {
 		}
 	}
 	m.settledStats()
+	if m.w.mesh != nil {
+		m.w.mesh.settled()
+	}
 }
 
 // onStats checks an answer that was made while messages went on: it may miss

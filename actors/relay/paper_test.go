@@ -231,6 +231,13 @@ func paperSum(channel, password string) []byte {
 	return h[:]
 }
 
+func sumOf(channel, password string, long bool) []byte {
+	if long {
+		return longSum(channel, password)
+	}
+	return paperSum(channel, password)
+}
+
 func (v *paperVault) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *vaultpb.HashRequest:
@@ -239,7 +246,7 @@ func (v *paperVault) Receive(ctx actor.Context) {
 		v.work[m.asker]--
 		ctx.Send(m.asker, m.m)
 	case *vaultpb.Remember:
-		if string(paperSum(m.GetChannel(), m.GetPassword())) != string(m.GetHash()) {
+		if string(sumOf(m.GetChannel(), m.GetPassword(), m.GetLong())) != string(m.GetHash()) {
 			v.w.t.Errorf("the vault is to remember a wrong hash for %q", m.GetChannel())
 		}
 		v.remembered = append(v.remembered, m.GetChannel()+" "+m.GetPassword())
@@ -252,7 +259,7 @@ func (v *paperVault) onHashRequest(ctx actor.Context, m *vaultpb.HashRequest) {
 	if v.work[asker]++; v.work[asker] > 1 {
 		v.w.t.Errorf("%d passwords of one connection are hashed at once", v.work[asker])
 	}
-	h := &paperHash{asker, &vaultpb.HashResponse{Hash: paperSum(m.GetChannel(), m.GetPassword())}}
+	h := &paperHash{asker, &vaultpb.HashResponse{Hash: sumOf(m.GetChannel(), m.GetPassword(), m.GetLong())}}
 	after, busy := time.Duration(0), false
 	if v.takes != nil {
 		after, busy = v.takes(m)

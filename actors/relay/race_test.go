@@ -16,6 +16,7 @@ import (
 	"parley/actors/tree"
 	"parley/messages"
 	"parley/messages/linkpb"
+	"parley/messages/meshpb"
 	"parley/messages/relaypb"
 	"parley/messages/vaultpb"
 )
@@ -226,7 +227,56 @@ func (v *instantVault) Receive(ctx actor.Context) {
 	}
 }
 
-func TestRace(t *testing.T) {
+// raceMesh stands for reservations and the router of a mesh. It opens what it is
+// asked for, and says what this node says as another node.
+type raceMesh struct {
+	t       *testing.T
+	open    map[string]bool
+	carried map[string]*actor.PID
+}
+
+// abroad is added to the number of a racer whose message comes back.
+const abroad = 1000
+
+func (m *raceMesh) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *meshpb.OpenRequest:
+		name := msg.GetChannel()
+		if m.open[name] {
+			m.t.Errorf("asked for %q, which is open", name)
+		}
+		m.open[name] = true
+		ctx.Respond(&meshpb.OpenResponse{Channel: name, Outcome: meshpb.Outcome_OUTCOME_OPEN, Hash: msg.GetHash()})
+	case *meshpb.Carry:
+		m.carried[msg.GetChannel()] = ctx.Sender()
+	case *meshpb.Drop: // once as reservations, and once as router
+		delete(m.open, msg.GetChannel())
+		delete(m.carried, msg.GetChannel())
+	case *tree.Batch:
+		for _, l := range msg.Messages {
+			p := l.(*meshpb.Publish).GetMessage()
+			var from, number int
+			_, _ = fmt.Sscanf(string(p.GetPayload()), `"%d %d"`, &from, &number)
+			ctx.Send(m.carried[p.GetChannel()], &meshpb.Delivery{Message: &meshpb.Message{
+				Channel: p.GetChannel(), Payload: fmt.Appendf(nil, `"%d %d"`, from+abroad, number),
+			}})
+		}
+	}
+}
+
+// spawn starts the two of a raceMesh.
+func (m *raceMesh) spawn(ctx actor.Context) Mesh {
+	start := func(name string) *actor.PID {
+		own := &raceMesh{m.t, map[string]bool{}, map[string]*actor.PID{}}
+		return tree.Spawn(ctx, name, tree.Spec{Batch: true, New: func() actor.Actor { return own }})
+	}
+	return Mesh{Router: start("router"), Reservations: start("reservations"), Behind: func() bool { return false }}
+}
+
+func TestRace(t *testing.T)        { racing(t, nil) }
+func TestRaceInAMesh(t *testing.T) { racing(t, &raceMesh{}) }
+
+func racing(t *testing.T, m *raceMesh) {
 	synctest.Test(t, func(t *testing.T) {
 		pool := tree.NewPool()
 		r := &race{t: t, racers: map[uint64]*racer{}}
@@ -237,7 +287,12 @@ func TestRace(t *testing.T) {
 				for i := range 2 {
 					r.shards = append(r.shards, tree.Spawn(ctx, fmt.Sprint("shard", i), tree.Spec{Batch: true, New: func() actor.Actor { return &raceShard{r} }}))
 				}
-				channels = SpawnChannels(ctx, roomy, Fanout{Shards: r.shards, Gauges: []*tree.Gauge{{}, {}}})
+				var seam Mesh
+				if m != nil {
+					m.t = t
+					seam = m.spawn(ctx)
+				}
+				channels = SpawnChannels(ctx, roomy, Fanout{Shards: r.shards, Gauges: []*tree.Gauge{{}, {}}}, seam)
 				vault := tree.Spawn(ctx, "vault", tree.Spec{New: func() actor.Actor { return &instantVault{} }})
 				clients = SpawnClients(ctx, roomy, channels, vault)
 				stats := SpawnStats(ctx, clients, channels)

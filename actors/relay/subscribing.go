@@ -46,7 +46,7 @@ func (c *client) onJoined(ctx actor.Context, m *joined) {
 	}
 	s.channel = m.channel
 	if s.asked.hash != nil {
-		ctx.Send(c.vault, &vaultpb.Remember{Channel: s.name, Password: s.asked.m.GetPassword(), Hash: s.asked.hash})
+		ctx.Send(c.vault, &vaultpb.Remember{Channel: s.name, Password: s.asked.m.GetPassword(), Hash: s.asked.hash, Long: s.asked.long})
 	}
 	waiting := s.asked.waiting
 	s.asked = nil
@@ -128,6 +128,11 @@ func (c *client) onNeedHash(ctx actor.Context, m *needHash) {
 		c.giveUp(ctx, m.name)
 		return
 	}
+	a := c.find(m.name).asked
+	if a.long, a.rounds = m.long, a.rounds+1; a.rounds > hashRounds {
+		c.onRefused(ctx, &refused{m.name, reasonBusy})
+		return
+	}
 	t := c.troubled()
 	t.hashing = append(t.hashing, m.name)
 	if len(t.hashing) == 1 {
@@ -138,7 +143,7 @@ func (c *client) onNeedHash(ctx actor.Context, m *needHash) {
 // hash asks the vault for the first of hashing.
 func (c *client) hash(ctx actor.Context) {
 	s := c.find(c.trouble.hashing[0])
-	ctx.Request(c.vault, &vaultpb.HashRequest{Channel: s.name, Password: s.asked.m.GetPassword()})
+	ctx.Request(c.vault, &vaultpb.HashRequest{Channel: s.name, Password: s.asked.m.GetPassword(), Long: s.asked.long})
 }
 
 // giveUp forgets a subscribe that channels has not been asked.

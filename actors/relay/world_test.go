@@ -28,6 +28,7 @@ type world struct {
 	clients, channels, stats, health, asker *actor.PID
 	core                                    *channels // behind channels; another after a restart
 	safe                                    *paperVault
+	mesh                                    *paperMesh // nil: the node is alone
 	fan                                     Fanout
 	taps, shards                            []*actor.PID
 	peers                                   []*peer                          // all that ever were; by member-1
@@ -62,7 +63,13 @@ func (p *puppet) Receive(ctx actor.Context) {
 // newWorld starts a relay with some shards. opts are for the actor system.
 func newWorld(t testing.TB, d *testkit.Driver, shards int, limits Limits, opts ...testkit.SystemOption) *world {
 	t.Helper()
-	w := &world{t: t, d: d, limits: limits, lists: map[*messages.Multicast][]uint64{}, safe: &paperVault{work: map[*actor.PID]int{}}}
+	return newWorldIn(t, d, shards, limits, nil, opts...)
+}
+
+// newWorldIn is newWorld for a node of a mesh.
+func newWorldIn(t testing.TB, d *testkit.Driver, shards int, limits Limits, m *paperMesh, opts ...testkit.SystemOption) *world {
+	t.Helper()
+	w := &world{t: t, d: d, limits: limits, mesh: m, lists: map[*messages.Multicast][]uint64{}, safe: &paperVault{work: map[*actor.PID]int{}}}
 	w.sys = testkit.System(t, append(opts, testkit.Under(d))...)
 	w.top = tree.Spawn(w.sys.Root, "top", tree.Spec{
 		Children: tree.Fatal,
@@ -86,9 +93,9 @@ func (w *world) start(ctx actor.Context, shards int) {
 		w.taps, w.shards = append(w.taps, tap), append(w.shards, pid)
 		w.fan.Shards, w.fan.Gauges = append(w.fan.Shards, tap), append(w.fan.Gauges, g)
 	}
-	met := &meet{}
+	k, seam := newKept(), w.mesh.start(ctx, w)
 	w.channels = tree.Spawn(ctx, "channels", tree.Spec{New: func() actor.Actor {
-		w.core = &channels{limits: w.limits, fanout: w.fan, met: met, open: map[string]*openChannel{}, byPID: map[string]string{}}
+		w.core = newChannels(w.limits, w.fan, seam, k)
 		return w.core
 	}})
 	vault := tree.Spawn(ctx, "vault", tree.Spec{New: func() actor.Actor { w.safe.w = w; return w.safe }})
@@ -108,6 +115,9 @@ func (w *world) stop() {
 	w.d.Settle()
 	for _, tap := range w.taps {
 		w.sys.ProcessRegistry.Remove(tap)
+	}
+	if w.mesh != nil {
+		w.sys.ProcessRegistry.Remove(w.mesh.router)
 	}
 	testkit.Stop(w.t, w.sys)
 }

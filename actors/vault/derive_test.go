@@ -53,7 +53,7 @@ func workshop(t *testing.T, test func(d *testkit.Driver, ask func(*vaultpb.Deriv
 		sys := testkit.System(t, testkit.Under(d))
 		v, a := newVault(Limits{Workers: 1, Queue: 1}), &asker{}
 		now, most := 0, 0
-		v.hash = func(string, string) []byte { time.Sleep(time.Hour); return nil } // relay clients guess
+		v.hash = func(*vaultpb.HashRequest) []byte { time.Sleep(time.Hour); return nil } // relay clients guess
 		v.derive = func(m *vaultpb.DeriveRequest) []byte {
 			now++
 			most = max(most, now)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"parley/messages/vaultpb"
 )
 
 // patience is how long the kernel may take to end a thread.
@@ -45,7 +47,7 @@ func TestHashingIsPolite(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			politeHash("channel", "password")
+			politeHash(&vaultpb.HashRequest{Channel: "channel", Password: "password"})
 		}()
 		for over := false; !over && !seen; {
 			select {

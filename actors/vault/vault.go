@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/binary"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -33,7 +34,7 @@ type Limits struct {
 //	stops     with the node
 type vault struct {
 	limits Limits // fixed at spawn
-	hash   func(channel, password string) []byte
+	hash   func(*vaultpb.HashRequest) []byte
 	derive func(*vaultpb.DeriveRequest) []byte
 	key    []byte // of the cache; random, never leaves
 
@@ -100,7 +101,7 @@ func (v *vault) Receive(ctx actor.Context) {
 }
 
 func (v *vault) onHashRequest(ctx actor.Context, m *vaultpb.HashRequest) {
-	if e, ok := v.known[v.id(m.GetChannel(), m.GetPassword())]; ok {
+	if e, ok := v.known[v.id(m.GetChannel(), m.GetPassword(), m.GetLong())]; ok {
 		v.order.MoveToFront(e)
 		ctx.Respond(&vaultpb.HashResponse{Hash: e.Value.(*entry).hash})
 		return
@@ -128,13 +129,13 @@ func (v *vault) next(ctx actor.Context) {
 		v.running++
 		sys, self, hash := ctx.ActorSystem(), ctx.Self(), v.hash
 		tree.Go(sys, func() {
-			sys.Root.Send(self, &hashed{j, hash(j.m.GetChannel(), j.m.GetPassword())})
+			sys.Root.Send(self, &hashed{j, hash(j.m)})
 		})
 	}
 }
 
 func (v *vault) onRemember(m *vaultpb.Remember) {
-	id := v.id(m.GetChannel(), m.GetPassword())
+	id := v.id(m.GetChannel(), m.GetPassword(), m.GetLong())
 	if e, ok := v.known[id]; ok {
 		v.order.MoveToFront(e)
 		return
@@ -146,9 +147,14 @@ func (v *vault) onRemember(m *vaultpb.Remember) {
 	}
 }
 
-// id names a channel and password without saying them.
-func (v *vault) id(channel, password string) (d digest) {
+// id names a channel, a password and a kind of hash without saying them.
+func (v *vault) id(channel, password string, long bool) (d digest) {
 	mac := hmac.New(sha256.New, v.key)
+	kind := byte(sha256.Size)
+	if long {
+		kind = sha512.Size
+	}
+	mac.Write([]byte{kind})
 	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(channel))))
 	mac.Write([]byte(channel))
 	mac.Write([]byte(password))

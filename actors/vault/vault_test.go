@@ -25,8 +25,19 @@ func TestHash(t *testing.T) {
 	if got := hex.EncodeToString(Hash("channel1", "wordpass")); got != want {
 		t.Errorf("hash is %s, want %s", got, want)
 	}
-	if got := politeHash("channel1", "wordpass"); hex.EncodeToString(got) != want {
+	if got := politeHash(&vaultpb.HashRequest{Channel: "channel1", Password: "wordpass"}); hex.EncodeToString(got) != want {
 		t.Errorf("on its own thread it is %x, want %s", got, want)
+	}
+}
+
+// TestLongHash holds for what wsrelay reserves: made with Python's hashlib.
+func TestLongHash(t *testing.T) {
+	const want = "dd2bffac1b51aa007b55a28480d0e88d0c3c6e769cc5140c6b6f167d62000185088d7fe106ec3ed0ca0dde3b97abd0ef6cb8faed1b5201a4580ed803a05ea0e7"
+	m := &vaultpb.HashRequest{Channel: "channel1", Password: "wordpass", Long: true}
+	for _, got := range [][]byte{LongHash("channel1", "wordpass"), politeHash(m)} {
+		if hex.EncodeToString(got) != want {
+			t.Errorf("hash is %x, want %s", got, want)
+		}
 	}
 }
 
@@ -78,18 +89,28 @@ func newBench(t testing.TB, seed uint64, l Limits) *bench {
 }
 
 // hash runs off the actors, but no two steps of a driver at a time.
-func (b *bench) hash(channel, password string) []byte {
-	h := &hashing{channel + "/" + password, make(chan struct{})}
+func (b *bench) hash(m *vaultpb.HashRequest) []byte {
+	what := m.GetChannel() + "/" + m.GetPassword()
+	if m.GetLong() {
+		what += "/long"
+	}
+	h := &hashing{what, make(chan struct{})}
 	b.under, b.started = append(b.under, h), append(b.started, h.what)
 	b.most = max(b.most, len(b.under))
 	<-h.done
-	return sum(channel, password)
+	if m.GetLong() {
+		return longSum(m.GetChannel(), m.GetPassword())
+	}
+	return sum(m.GetChannel(), m.GetPassword())
 }
 
 // sum stands for a hash. It tells what it is of only to who knows.
 func sum(channel, password string) []byte {
 	return []byte(fmt.Sprint(reversed(channel), "/", reversed(password)))
 }
+
+// longSum stands for a long hash.
+func longSum(channel, password string) []byte { return append(sum(channel, password), " long"...) }
 
 func reversed(s string) string {
 	b := []byte(s)
@@ -209,6 +230,29 @@ func TestOnlyRightPasswordsAreKnown(t *testing.T) {
 	})
 }
 
+// TestKindsOfHashesAreApart remembers one of each, of the same password.
+func TestKindsOfHashesAreApart(t *testing.T) {
+	bubble(t, Limits{Workers: 1, Queue: 9}, func(t *testing.T, b *bench) {
+		c := b.clients[0]
+		ask := func(long bool) {
+			b.sys.Root.RequestWithCustomSender(b.pid, &vaultpb.HashRequest{Channel: "x", Password: "p", Long: long}, c.pid)
+			b.d.Settle()
+		}
+		b.remember("x", "p")
+		ask(true)
+		b.finish(0)
+		ask(false)
+		b.sys.Root.Send(b.pid, &vaultpb.Remember{Channel: "x", Password: "p", Long: true, Hash: longSum("x", "p")})
+		ask(true)
+		if got := fmt.Sprint(b.started); got != "[x/p/long]" {
+			t.Errorf("hashed %s", got)
+		}
+		if want := fmt.Sprintf("%s", [][]byte{longSum("x", "p"), sum("x", "p"), longSum("x", "p")}); fmt.Sprint(c.answers) != want {
+			t.Errorf("heard %s, want %s", c.answers, want)
+		}
+	})
+}
+
 // TestKnownPasswordsAreNeverBusy answers them while everything is full.
 func TestKnownPasswordsAreNeverBusy(t *testing.T) {
 	bubble(t, Limits{Workers: 1, Queue: 1}, func(t *testing.T, b *bench) {
@@ -228,13 +272,15 @@ func TestPairsWithTheSameLetters(t *testing.T) {
 	v := newVault(Limits{})
 	ids := map[digest]string{}
 	for _, pair := range [][2]string{{"ab", "c"}, {"a", "bc"}, {"abc", ""}, {"", "abc"}, {"a\x00", "bc"}, {"a", "\x00bc"}} {
-		id := v.id(pair[0], pair[1])
-		if other, ok := ids[id]; ok {
-			t.Errorf("%q is taken for %s", pair, other)
+		for _, long := range []bool{false, true} {
+			id := v.id(pair[0], pair[1], long)
+			if other, ok := ids[id]; ok {
+				t.Errorf("%q is taken for %s", pair, other)
+			}
+			ids[id] = fmt.Sprintf("%q long %v", pair, long)
 		}
-		ids[id] = fmt.Sprintf("%q", pair)
 	}
-	if v.id("ab", "c") == newVault(Limits{}).id("ab", "c") {
+	if v.id("ab", "c", false) == newVault(Limits{}).id("ab", "c", false) {
 		t.Error("two processes name a password alike")
 	}
 }
@@ -242,7 +288,7 @@ func TestPairsWithTheSameLetters(t *testing.T) {
 func TestTheLongestUnusedIsForgotten(t *testing.T) {
 	bubble(t, Limits{Workers: 1, Queue: 1}, func(t *testing.T, b *bench) {
 		knows := func(i int) bool {
-			_, ok := b.v.known[b.v.id("x", fmt.Sprint(i))]
+			_, ok := b.v.known[b.v.id("x", fmt.Sprint(i), false)]
 			return ok
 		}
 		for i := range remembered {
