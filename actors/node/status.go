@@ -1,8 +1,6 @@
 package node
 
 import (
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -10,6 +8,7 @@ import (
 
 	"parley/actors/tree"
 	"parley/actors/ui"
+	"parley/messages/meshpb"
 	"parley/messages/relaypb"
 	"parley/messages/uipb"
 )
@@ -29,25 +28,38 @@ type Reporting struct {
 	Stats      *actor.PID    // answers relaypb.NodeStatsRequest
 	Host       *actor.PID    // answers relaypb.HostStatsRequest
 	Broadcasts *actor.PID
+	Mesh       Mesh
+}
+
+// Mesh is what status asks about other nodes; all nil: this node is in no mesh.
+type Mesh struct {
+	Peers    *actor.PID // answers meshpb.PeersRequest
+	Network  *actor.PID // answers meshpb.NetworkRequest
+	Holdings *actor.PID // answers meshpb.HoldingsRequest
+	Commands *actor.PID // answers meshpb.AskRequest
 }
 
 // status tells user interfaces how this node is: its place in the mesh, and its
-// figures. Who asks for figures while they are counted gets the same ones.
-// Source: gateways/uiv2/PROTOCOL.md, Messages of the Node.
+// figures. Who asks for figures while they are counted gets the same ones; what
+// is asked of another node has an actor of its own. Source:
+// gateways/uiv2/PROTOCOL.md, Messages of the Node.
 //
 //	parent    node
-//	receives  uipb.Ask, uipb.Stage, relaypb.NodeStats, relaypb.HostStats, figuresLate
-//	sends     relaypb.NodeStatsRequest to stats; relaypb.HostStatsRequest to host; uipb.Announce to broadcasts; the body of a response to askers
+//	receives  uipb.Ask, uipb.Stage, relaypb.NodeStats, relaypb.HostStats, meshpb.PeersResponse, meshpb.NetworkResponse, meshpb.HoldingsResponse, figuresLate
+//	sends     relaypb.NodeStatsRequest to stats; relaypb.HostStatsRequest to host; meshpb.PeersRequest to peers; meshpb.NetworkRequest to router; meshpb.HoldingsRequest to reservations; uipb.Announce to broadcasts; the body of a response to askers
 //	stops     with the node
 type status struct {
 	r Reporting // fixed at spawn
 
-	stage   string // owned, as all that follows
-	traffic figures
-	host    figures
+	stage    string // owned, as all that follows
+	traffic  figures
+	host     figures
+	peers    figures
+	network  figures
+	holdings figures
 }
 
-// figures are numbers that another actor counts.
+// figures are what another actor knows.
 type figures struct {
 	from   *actor.PID
 	demand proto.Message
@@ -57,8 +69,8 @@ type figures struct {
 }
 
 type figuresAsker struct {
-	pid      *actor.PID
-	channels bool // only these are wanted
+	pid  *actor.PID
+	body func(proto.Message) proto.Message // what of them is wanted
 }
 
 // figuresLate says that figuresTimeout is over.
@@ -76,8 +88,11 @@ func (figuresLate) IgnoreDeadLetterLogging() {}
 func SpawnStatus(ctx actor.SpawnerContext, r Reporting) *actor.PID {
 	s := &status{
 		r: r, stage: stageNone,
-		traffic: figures{from: r.Stats, demand: &relaypb.NodeStatsRequest{}},
-		host:    figures{from: r.Host, demand: &relaypb.HostStatsRequest{}},
+		traffic:  figures{from: r.Stats, demand: &relaypb.NodeStatsRequest{}},
+		host:     figures{from: r.Host, demand: &relaypb.HostStatsRequest{}},
+		peers:    figures{from: r.Mesh.Peers, demand: &meshpb.PeersRequest{}},
+		network:  figures{from: r.Mesh.Network, demand: &meshpb.NetworkRequest{}},
+		holdings: figures{from: r.Mesh.Holdings, demand: &meshpb.HoldingsRequest{}},
 	}
 	// The stage outlives a restart: it is told once.
 	return tree.Spawn(ctx, "status", tree.Spec{Asked: true, New: func() actor.Actor { return s }})
@@ -86,8 +101,7 @@ func SpawnStatus(ctx actor.SpawnerContext, r Reporting) *actor.PID {
 func (s *status) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Stopping:
-		s.traffic.late.Stop()
-		s.host.late.Stop()
+		s.onStopping()
 	case *actor.Restarting:
 		s.onRestarting(ctx)
 	case *uipb.Ask:
@@ -95,9 +109,15 @@ func (s *status) Receive(ctx actor.Context) {
 	case *uipb.Stage:
 		s.onStage(ctx, m)
 	case *relaypb.NodeStats:
-		s.onNodeStats(ctx, m)
+		s.traffic.answer(ctx, m)
 	case *relaypb.HostStats:
-		s.host.answer(ctx, func(figuresAsker) proto.Message { return m })
+		s.host.answer(ctx, m)
+	case *meshpb.PeersResponse:
+		s.peers.answer(ctx, m)
+	case *meshpb.NetworkResponse:
+		s.network.answer(ctx, m)
+	case *meshpb.HoldingsResponse:
+		s.holdings.answer(ctx, m)
 	case *actor.DeadLetterResponse:
 		s.onDeadLetter(ctx, m)
 	case figuresLate:
@@ -105,30 +125,41 @@ func (s *status) Receive(ctx actor.Context) {
 	}
 }
 
+func (s *status) all() []*figures {
+	return []*figures{&s.traffic, &s.host, &s.peers, &s.network, &s.holdings}
+}
+
+func (s *status) onStopping() {
+	for _, f := range s.all() {
+		f.late.Stop()
+	}
+}
+
 // onRestarting leaves nobody waiting.
 func (s *status) onRestarting(ctx actor.Context) {
-	s.traffic.fail(ctx)
-	s.host.fail(ctx)
+	for _, f := range s.all() {
+		f.fail(ctx)
+	}
 }
 
 func (s *status) onAsk(ctx actor.Context, m *uipb.Ask) {
-	switch opcode := m.GetRequest().GetOpcode(); opcode {
+	switch r := m.GetRequest(); r.GetOpcode() {
 	case "descriptor":
 		ctx.Respond(s.descriptor())
 	case "connectionStatus":
 		ctx.Respond(&uipb.Stage{Stage: s.stage})
 	case "neighborhoodGraph":
-		ctx.Respond(&uipb.Graph{Graph: graph(s.r.Name)})
+		s.onGraph(ctx)
 	case "peers":
-		ctx.Respond(&uipb.Peers{})
-	case "nodeStats":
-		s.traffic.ask(ctx, false)
+		s.onPeers(ctx)
 	case "channels":
-		s.traffic.ask(ctx, true)
+		s.onChannels(ctx, r.GetChannels().GetNetwork())
+	case "nodeStats":
+		s.onStats(ctx, r, &s.traffic)
 	case "hostStats":
-		s.host.ask(ctx, false)
+		s.onStats(ctx, r, &s.host)
 	default:
-		refuse(ctx, opcode)
+		refuse(ctx, r.GetOpcode())
 	}
 }
 
@@ -153,37 +184,36 @@ func (s *status) onStage(ctx actor.Context, m *uipb.Stage) {
 	})
 }
 
-func (s *status) onNodeStats(ctx actor.Context, m *relaypb.NodeStats) {
-	s.traffic.answer(ctx, func(a figuresAsker) proto.Message {
-		if a.channels {
-			return &uipb.Channels{Channels: m.GetChannels()}
-		}
-		return m
-	})
-}
-
-// onDeadLetter finds who counts gone.
+// onDeadLetter finds who knows gone.
 func (s *status) onDeadLetter(ctx actor.Context, m *actor.DeadLetterResponse) {
-	for _, f := range []*figures{&s.traffic, &s.host} {
-		if f.from.Equal(m.Target) {
+	for _, f := range s.all() {
+		if f.from != nil && f.from.Equal(m.Target) {
 			f.fail(ctx)
 		}
 	}
 }
 
-// ask adds an asker, and has the figures counted unless they are already.
-func (f *figures) ask(ctx actor.Context, channels bool) {
+// whole wants all of the figures, as they are.
+func whole(m proto.Message) proto.Message { return m }
+
+// ask adds the sender as an asker, and has the figures counted unless they are
+// already.
+func (f *figures) ask(ctx actor.Context, body func(proto.Message) proto.Message) {
 	if len(f.askers) == 0 {
 		f.round++
 		f.late = tree.After(ctx, figuresTimeout, figuresLate{f, f.round})
 		ctx.Request(f.from, f.demand)
 	}
-	f.askers = append(f.askers, figuresAsker{ctx.Sender(), channels})
+	f.askers = append(f.askers, figuresAsker{ctx.Sender(), body})
 }
 
 // answer tells all askers. Figures that come too late for those who wanted them
 // are fresh enough for who asks now.
-func (f *figures) answer(ctx actor.Context, body func(figuresAsker) proto.Message) {
+func (f *figures) answer(ctx actor.Context, m proto.Message) {
+	f.end(ctx, func(a figuresAsker) proto.Message { return a.body(m) })
+}
+
+func (f *figures) end(ctx actor.Context, body func(figuresAsker) proto.Message) {
 	f.late.Stop()
 	askers := f.askers
 	f.askers = nil
@@ -193,7 +223,7 @@ func (f *figures) answer(ctx actor.Context, body func(figuresAsker) proto.Messag
 }
 
 func (f *figures) fail(ctx actor.Context) {
-	f.answer(ctx, func(figuresAsker) proto.Message {
+	f.end(ctx, func(figuresAsker) proto.Message {
 		return ui.Fault(ui.CodeUnknown, "The figures could not be counted; the log of the Node says why")
 	})
 }
@@ -202,25 +232,7 @@ func (f *figures) onLate(ctx actor.Context, round uint64) {
 	if round != f.round {
 		return
 	}
-	f.answer(ctx, func(figuresAsker) proto.Message {
+	f.end(ctx, func(figuresAsker) proto.Message {
 		return ui.Fault(ui.CodeTimeout, "The figures were not counted within "+figuresTimeout.String()+"; try again")
 	})
-}
-
-// graph writes the mesh in Graphviz dot: nodes are those that this one knows,
-// its own is filled.
-func graph(own string, others ...string) string {
-	var b strings.Builder
-	b.WriteString("digraph mesh {\n\t" + quoteDot(own) + " [style=filled];\n")
-	for _, o := range slices.Sorted(slices.Values(others)) {
-		b.WriteString("\t" + quoteDot(o) + ";\n")
-	}
-	b.WriteString("}\n")
-	return b.String()
-}
-
-// quoteDot makes a name an identifier of dot. There a backslash is one only in
-// pairs, and line ends have an escape.
-func quoteDot(name string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`).Replace(name) + `"`
 }

@@ -93,13 +93,6 @@ func TestStatus(t *testing.T) {
 	})
 }
 
-func TestGraph(t *testing.T) {
-	const want = "digraph mesh {\n\t\"own\" [style=filled];\n\t\"a\\\\\";\n\t\"b\\nc\\r\\\"\";\n}\n"
-	if got := graph("own", "b\nc\r\"", `a\`); got != want {
-		t.Errorf("graph is\n%s, want\n%s", got, want)
-	}
-}
-
 // TestStage changes, and comes back.
 func TestStage(t *testing.T) {
 	stage := func(s string, optIn bool) *uipb.Announce {

@@ -88,6 +88,8 @@ var owner = &uipb.Asker{Member: 7, Uid: 1000, Owner: true, Changes: true}
 func (w *world) ask(to *actor.PID, from *uipb.Asker, opcode string, body proto.Message) *asked {
 	r := &uipb.Request{Opcode: opcode}
 	switch b := body.(type) {
+	case *uipb.Request:
+		r = b
 	case *uipb.PasswordRequest:
 		r.Body = &uipb.Request_Password{Password: b}
 	case *uipb.ChangePasswordRequest:

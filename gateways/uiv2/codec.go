@@ -50,9 +50,9 @@ func NodeCodec() Codec {
 		"crash":             readCrash,
 		"subscribe":         readSubscribe,
 		"unsubscribe":       readSubscribe,
-		"nodeStats":         readEmpty,
-		"hostStats":         readEmpty,
-		"channels":          readEmpty,
+		"nodeStats":         readStats,
+		"hostStats":         readStats,
+		"channels":          readChannels,
 		"peers":             readEmpty,
 	})
 }

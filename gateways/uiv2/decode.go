@@ -139,6 +139,33 @@ func readCrash(r *uipb.Request, payload []byte) (flaw string) {
 	return ""
 }
 
+func readStats(r *uipb.Request, payload []byte) (flaw string) {
+	m := &uipb.StatsRequest{}
+	if raw := lookup(payload, "node"); raw != nil && !isNull(raw) {
+		var ok bool
+		if m.Node, ok = text(raw); !ok {
+			return mistyped("node", typeOptional, raw)
+		}
+	}
+	r.Body = &uipb.Request_Stats{Stats: m}
+	return ""
+}
+
+func readChannels(r *uipb.Request, payload []byte) (flaw string) {
+	m := &uipb.ChannelsRequest{}
+	if raw := lookup(payload, "scope"); raw != nil {
+		switch s, _ := text(raw); s {
+		case "node":
+		case "network":
+			m.Network = true
+		default:
+			return mistyped("scope", "node or network", raw)
+		}
+	}
+	r.Body = &uipb.Request_Channels{Channels: m}
+	return ""
+}
+
 // required is a member that must be a string.
 func required(object []byte, name string) (value, flaw string) {
 	raw := lookup(object, name)

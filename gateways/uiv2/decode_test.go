@@ -67,6 +67,16 @@ func withChange(old *string, password string) func(*uipb.Request) {
 	}
 }
 
+func withStats(of string) func(*uipb.Request) {
+	return func(m *uipb.Request) { m.Body = &uipb.Request_Stats{Stats: &uipb.StatsRequest{Node: of}} }
+}
+
+func withChannels(network bool) func(*uipb.Request) {
+	return func(m *uipb.Request) {
+		m.Body = &uipb.Request_Channels{Channels: &uipb.ChannelsRequest{Network: network}}
+	}
+}
+
 const (
 	setupPayload = `{"values":[{"name":"chain","value":"dev"},{"name":"ip","value":null},{"name":"neighbors"},{"value":"","name":"log-level","extra":{"name":1}}]}`
 	hiddenTail   = ", but was '****************' instead"
@@ -133,6 +143,15 @@ var payloads = []struct {
 	{"crash, no actor", node, in("crash", `{"panicMessage":"x"}`), flawed("crash", "Required field was missing: actor")},
 	{"crash, no message", node, in("crash", `{"actor":"x"}`), flawed("crash", "Required field was missing: panicMessage")},
 	{"shutdown", node, in("shutdown", `{}`), ask("shutdown", `{}`, withEmpty)},
+	{"nodeStats", node, in("nodeStats", `{}`), ask("nodeStats", `{}`, withStats(""))},
+	{"nodeStats of another", node, in("nodeStats", `{"node":"n2"}`), ask("nodeStats", `{"node":"n2"}`, withStats("n2"))},
+	{"hostStats, node null", node, in("hostStats", `{"node":null}`), ask("hostStats", `{"node":null}`, withStats(""))},
+	{"hostStats, node a number", node, in("hostStats", `{"node":2}`), flawed("hostStats", "Field node should have been of type string or null, but was '2' instead")},
+	{"channels", node, in("channels", `{}`), ask("channels", `{}`, withChannels(false))},
+	{"channels of this node", node, in("channels", `{"scope":"node"}`), ask("channels", `{"scope":"node"}`, withChannels(false))},
+	{"channels of the mesh", node, in("channels", `{"scope":"network"}`), ask("channels", `{"scope":"network"}`, withChannels(true))},
+	{"channels, scope of another", node, in("channels", `{"scope":"all"}`), flawed("channels", `Field scope should have been of type node or network, but was '"all"' instead`)},
+	{"channels, scope null", node, in("channels", `{"scope":null}`), flawed("channels", "Field scope should have been of type node or network, but was 'null' instead")},
 	{"a Node's at the Daemon", daemon, in("shutdown", `{ }`), ask("shutdown", `{ }`, nil)},
 	{"a Daemon's at the Node", node, in("setup", setupPayload), ask("setup", setupPayload, nil)},
 	{"a flaw that the Daemon cannot see", daemon, in("checkPassword", `{"dbPasswordOpt":1}`), ask("checkPassword", `{"dbPasswordOpt":1}`, nil)},

@@ -37,7 +37,21 @@ func appendConfiguration(dst []byte, m *uipb.Configuration) []byte {
 func appendPeers(dst []byte, m *uipb.Peers) []byte {
 	dst = append(dst, `{"peers":[`...)
 	for i, p := range m.GetPeers() {
-		dst = appendPlace(comma(dst, i), p.GetName(), p.GetAddress())
+		dst = quote(append(comma(dst, i), `{"name":`...), p.GetName())
+		dst = quote(append(dst, `,"address":`...), p.GetAddress())
+		dst = quote(append(dst, `,"host":`...), p.GetHost())
+		dst = strconv.AppendBool(append(dst, `,"dialled":`...), p.GetDialled())
+		dst = strconv.AppendBool(append(dst, `,"configured":`...), p.GetConfigured())
+		dst = append(dst, `,"latency":`...)
+		if p.Ms == nil {
+			dst = append(dst, "null"...)
+		} else {
+			dst = appendFloat(dst, p.GetMs())
+		}
+		dst = appendCount(dst, `,"since":`, p.GetSince())
+		dst = quote(append(dst, `,"encoding":`...), p.GetEncoding())
+		dst = strconv.AppendBool(append(dst, `,"foreign":`...), p.GetForeign())
+		dst = append(quote(append(dst, `,"version":`...), p.GetVersion()), '}')
 	}
 	return append(dst, "]}"...)
 }
@@ -50,6 +64,14 @@ func appendPlace(dst []byte, name, address string) []byte {
 
 func appendChannels(dst []byte, m *uipb.Channels) []byte {
 	dst = append(dst, `{"channels":[`...)
+	if m.GetNetwork() {
+		for i, h := range m.GetHoldings() {
+			dst = quote(append(comma(dst, i), `{"name":`...), h.GetName())
+			dst = strconv.AppendBool(append(dst, `,"protected":`...), h.GetProtected())
+			dst = append(quoteList(append(dst, `,"holders":`...), h.GetHolders()), '}')
+		}
+		return append(dst, "]}"...)
+	}
 	for i, c := range m.GetChannels() {
 		dst = quote(append(comma(dst, i), `{"name":`...), c.GetName())
 		dst = append(appendCount(dst, `,"subscribers":`, uint64(c.GetSubscribers())), '}')

@@ -119,7 +119,10 @@ var frames = []struct {
 		`,"network":{"bytes":{"15s_in":1,"15s_out":2,"30s_in":5,"30s_out":6},"packets":{"15s_in":3,"15s_out":4,"30s_in":7,"30s_out":8}}}}`},
 	{"hostStats, nothing sampled", to("hostStats", &relaypb.HostStats{}), `{"opcode":"hostStats","contextId":7,"payload":{"cpu":{"1m":0,"5m":0,"15m":0},"mem":{"used":0,"free":0,"cache":0,"total":0},"disk":[],"network":{"bytes":{},"packets":{}}}}`},
 	{"channels", to("channels", &uipb.Channels{Channels: []*relaypb.ChannelStats{{Name: "a", Subscribers: 3}, {Name: "b"}}}), `{"opcode":"channels","contextId":7,"payload":{"channels":[{"name":"a","subscribers":3},{"name":"b","subscribers":0}]}}`},
-	{"peers", to("peers", &uipb.Peers{Peers: []*uipb.Peer{{Name: "n2", Address: "h:1"}, {Name: "n3"}}}), `{"opcode":"peers","contextId":7,"payload":{"peers":[{"name":"n2","address":"h:1"},{"name":"n3","address":""}]}}`},
+	{"channels of the mesh", to("channels", &uipb.Channels{Network: true, Holdings: []*uipb.Holding{{Name: "a\"", Protected: true, Holders: []string{"n1", "n2"}}, {Name: "b"}}}), `{"opcode":"channels","contextId":7,"payload":{"channels":[{"name":"a\"","protected":true,"holders":["n1","n2"]},{"name":"b","protected":false,"holders":[]}]}}`},
+	{"peers", to("peers", &uipb.Peers{Peers: []*uipb.Peer{{Name: "n2", Address: "h:1", Host: "wss://h/", Dialled: true, Configured: true, Ms: proto.Float64(0.25), Since: 1700000000000, Encoding: "pb", Version: "1.0"}, {Name: "n3", Foreign: true}}}), `{"opcode":"peers","contextId":7,"payload":{"peers":[` +
+		`{"name":"n2","address":"h:1","host":"wss://h/","dialled":true,"configured":true,"latency":0.25,"since":1700000000000,"encoding":"pb","foreign":false,"version":"1.0"},` +
+		`{"name":"n3","address":"","host":"","dialled":false,"configured":false,"latency":null,"since":0,"encoding":"","foreign":true,"version":""}]}}`},
 }
 
 func TestFrames(t *testing.T) {

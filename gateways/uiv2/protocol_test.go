@@ -74,7 +74,7 @@ func TestPaperNames(t *testing.T) {
 	}
 	for _, code := range []uint64{
 		ui.CodeLaunch, ui.CodeNoNode, ui.CodeRunning, ui.CodeUnmarshal, ui.CodeSetup, ui.CodeTimeout, ui.CodeRead, ui.CodeWrite,
-		ui.CodeBadPassword, ui.CodeUnknownName, ui.CodeUnparsable, ui.CodeMissing, ui.CodeUnknown, ui.CodeNotPermitted, ui.CodeTooMany,
+		ui.CodeBadPassword, ui.CodeUnknownName, ui.CodeUnparsable, ui.CodeMissing, ui.CodeUnknown, ui.CodeNotPermitted, ui.CodeTooMany, ui.CodeNode,
 	} {
 		names = append(names, "| "+strconv.FormatUint(code, 10)+" |")
 	}
