@@ -7,11 +7,12 @@ ARGS     ?=
 PKG      ?= ./...
 COUNT    ?= 10
 CYCLES   ?= 1000
+SEEDS    ?= 2000
 FUZZTIME ?= 1h
 BENCH    ?= .
 
 .PHONY: help run build test race stories tree sizes bench fuzz fuzz-smoke \
-	cycles check format vet lint proto stale modules vuln \
+	cycles sim sim-smoke check format vet lint proto stale modules vuln \
 	static gen image fmt setup clients clean
 
 help: ## this list
@@ -95,6 +96,14 @@ race: ## PKG again and again with the race detector, COUNT times
 cycles: ## starts and kills Nodes CYCLES times in random order, and again among processes that grab ports
 	@.ci/setup go
 	PARLEY_CYCLES=$(CYCLES) go test -count=1 -timeout 2h -v -run 'Cycles|Squatter' ./testkit/life
+
+sim: ## SEEDS random meshes of real actors on fake time: cuts, partitions, deaths; a failing seed is printed
+	@.ci/setup go
+	@go test -v -count=1 -timeout 24h -run 'TestRandom$$' ./testkit/mesh -seeds=$(SEEDS) | grep -vE '^(=== |    --- PASS)'
+
+sim-smoke: ## all simulations at full size: 200 seeds, 100 nodes, 10,000 channels; with the race detector they are smaller
+	@.ci/setup go
+	go test -count=1 ./testkit/mesh
 
 stories: ## only the protocol stories
 	@.ci/setup go

@@ -78,6 +78,21 @@ func (p dispatcher) Throughput() int { return 1 }
 // Dispatcher implements tree.Driver.
 func (d *Driver) Dispatcher(id string) actor.Dispatcher { return dispatcher{d, id} }
 
+// Named is the Driver as one of several systems sees it: actors of the same name
+// in two systems are told apart.
+func (d *Driver) Named(system string) tree.Driver { return namedDriver{d, system + ":"} }
+
+// namedDriver is a Driver whose actors have names of their own.
+type namedDriver struct {
+	*Driver
+	prefix string
+}
+
+// Dispatcher implements tree.Driver.
+func (n namedDriver) Dispatcher(id string) actor.Dispatcher {
+	return dispatcher{n.Driver, n.prefix + id}
+}
+
 // Post makes f ready. Functions of one key run in the order they were posted,
 // those of different keys in any order.
 func (d *Driver) Post(key string, f func()) {
@@ -212,6 +227,14 @@ func (d *Driver) Do(f func()) {
 // wait sleeps until the next timer, until something becomes ready, or until end.
 func (d *Driver) wait(end time.Time) {
 	d.mu.Lock()
+	if len(d.keys) > 0 { // whoever looked at a condition did more than that
+		d.mu.Unlock()
+		return
+	}
+	select {
+	case <-d.wake: // of what has run already
+	default:
+	}
 	if len(d.timers) > 0 && d.timers[0].at.Before(end) {
 		end = d.timers[0].at
 	}

@@ -17,6 +17,9 @@ var (
 
 const seedEnv = "TESTKIT_SEED"
 
+// Replaying reports whether one seed was asked for: a test may say more then.
+func Replaying() bool { return *seedFlag != 0 || os.Getenv(seedEnv) != "" }
+
 // wantedSeed is the seed to replay, 0 when there is none.
 func wantedSeed(t testing.TB) uint64 {
 	if *seedFlag != 0 {
@@ -38,23 +41,48 @@ func wantedSeed(t testing.TB) uint64 {
 // one alone.
 func Seeds(t *testing.T, n uint64, test func(t *testing.T, d *Driver)) {
 	t.Helper()
+	first, last := wantedSeeds(t, n)
+	for seed := first; seed <= last; seed++ {
+		bubble(t, t.Name(), seed, test)
+	}
+}
+
+// SeedsApart is Seeds that makes each seed a subtest, and runs as many at once as
+// -parallel says: a failure shows what that seed logged, and the others go on.
+func SeedsApart(t *testing.T, n uint64, test func(t *testing.T, d *Driver)) {
+	t.Helper()
+	first, last := wantedSeeds(t, n)
+	for seed := first; seed <= last; seed++ {
+		t.Run(strconv.FormatUint(seed, 10), func(sub *testing.T) {
+			sub.Parallel()
+			bubble(sub, t.Name(), seed, test)
+		})
+	}
+}
+
+// wantedSeeds are the seeds to run, where a test wants n.
+func wantedSeeds(t *testing.T, n uint64) (first, last uint64) {
+	t.Helper()
 	if *seedsFlag != 0 {
 		n = *seedsFlag
 	}
-	first, last := uint64(1), n
 	if seed := wantedSeed(t); seed != 0 {
-		first, last = seed, seed
+		return seed, seed
 	}
-	for seed := first; seed <= last; seed++ {
-		ok := false
-		synctest.Test(t, func(t *testing.T) {
-			defer func() { // also after a panic or a Fatal
-				if !ok || t.Failed() {
-					t.Logf("testkit: seed %d; replay: go test -run '^%s$' -seed=%d", seed, t.Name(), seed)
-				}
-			}()
-			test(t, NewDriver(seed))
-			ok = true
-		})
-	}
+	return 1, n
+}
+
+// bubble runs one seed of the test called name.
+func bubble(t *testing.T, name string, seed uint64, test func(t *testing.T, d *Driver)) {
+	t.Helper()
+	ok := false
+	synctest.Test(t, func(t *testing.T) {
+		defer func() { // also after a panic or a Fatal
+			if !ok || t.Failed() {
+				t.Logf("testkit: seed %d; replay: go test -run '^%s$' -seed=%d", seed, name, seed)
+			}
+		}()
+		test(t, NewDriver(seed))
+		ok = true
+	})
 }

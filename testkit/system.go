@@ -22,6 +22,12 @@ type SystemOption func(*audit)
 // Under lets d decide what runs when. Stop makes its steps.
 func Under(d *Driver) SystemOption { return func(a *audit) { a.driver = d } }
 
+// Among lets d decide what runs when, in a system that is one of several with
+// the same driver. End makes its steps; the last thing of the test is Rest.
+func Among(d *Driver, system string) SystemOption {
+	return func(a *audit) { a.driver, a.name = d, system }
+}
+
 // ExpectFailures declares that the test makes actors panic n times, all in all.
 func ExpectFailures(n int) SystemOption { return func(a *audit) { a.failures = n } }
 
@@ -43,6 +49,7 @@ const afterlife = 15 * time.Second
 type audit struct {
 	pace     // fixed, as all of this block
 	t        testing.TB
+	name     string // of the system, where there are several; empty: there are not
 	failures int
 	fatal    func(any)
 	wrap     func(slog.Handler) slog.Handler // nil: not
@@ -76,7 +83,10 @@ func System(t testing.TB, opts ...SystemOption) *actor.ActorSystem {
 		handler = a.wrap(handler)
 	}
 	o := tree.Options{Log: slog.New(handler), Fatal: a.fatal}
-	if a.driver != nil {
+	switch {
+	case a.name != "":
+		o.Driver = a.driver.Named(a.name)
+	case a.driver != nil:
 		o.Driver = a.driver
 	}
 	sys := tree.New(o)
@@ -106,6 +116,9 @@ func (a *audit) onEvent(e any) {
 		report := a.t.Errorf
 		if a.ending.Load() {
 			report = a.t.Logf
+			if a.name != "" { // others go on, and their log is what matters
+				return
+			}
 		}
 		report("dead letter to %s: %T %v", dead.PID.GetId(), dead.Message, dead.Message)
 	}
@@ -140,6 +153,30 @@ func Stop(t testing.TB, sys *actor.ActorSystem, roots ...*actor.PID) {
 	t.Helper()
 	a := sys.Extensions.Get(auditID).(*audit)
 	Ending(sys)
+	a.end(t, sys, roots)
+	a.pass(afterlife)
+	if a.driver != nil {
+		a.driver.drop()
+	}
+}
+
+// End is Stop for one of several systems: the others go on, and no time passes.
+// What was under way stays so.
+func End(t testing.TB, sys *actor.ActorSystem, roots ...*actor.PID) {
+	t.Helper()
+	Dying(sys)
+	sys.Extensions.Get(auditID).(*audit).end(t, sys, roots)
+}
+
+// Rest leaves the bubble ready to end, when all systems of d have ended.
+func Rest(d *Driver) {
+	pace{d}.pass(afterlife)
+	d.drop()
+}
+
+// end stops roots and looks at what is left.
+func (a *audit) end(t testing.TB, sys *actor.ActorSystem, roots []*actor.PID) {
+	t.Helper()
 	for _, pid := range roots {
 		sys.Root.Stop(pid)
 	}
@@ -149,10 +186,6 @@ func Stop(t testing.TB, sys *actor.ActorSystem, roots ...*actor.PID) {
 	}
 	if !sys.IsStopped() {
 		sys.Shutdown()
-	}
-	a.pass(afterlife)
-	if a.driver != nil {
-		a.driver.drop()
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

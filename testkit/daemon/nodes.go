@@ -148,7 +148,7 @@ func (r *running) start(m *processpb.Launch) error {
 		return tee
 	}))...)
 	r.nodes.add(r.sys)
-	l := assemble.Listeners{UI: assemble.NodeUI{Tee: tee, Apply: func(string, string) {}, Kill: r.panics}}
+	l := assemble.Listeners{UI: assemble.NodeUI{Tee: tee, Apply: func(string, string) {}, Kill: r.panics}, Identity: assemble.Identity{Seed: 1, Connect: d.Net.DialFrom("node")}}
 	if r.db, err = store.Open(m.GetDataDirectory(), store.OpenOptions{Log: tree.Log(r.sys)}); err != nil {
 		return err
 	}

@@ -70,7 +70,10 @@ func (n *Node) Start() {
 	n.address = c.RelayListen()
 	n.Sys = testkit.System(n.t, n.opts...)
 	relay, metrics := n.listen(n.address), n.listen(operators)
-	n.do(func() { n.Node = assemble.Start(n.Sys, &c, assemble.Listeners{Relay: relay, Metrics: metrics}) })
+	id := assemble.Identity{Seed: 1, Connect: n.Net.DialFrom("node1")}
+	n.do(func() {
+		n.Node = assemble.Start(n.Sys, &c, assemble.Listeners{Relay: relay, Metrics: metrics, Identity: id})
+	})
 	n.t.Cleanup(func() {
 		if n.Node != nil { // the test failed half-way: the bubble must still be able to end
 			n.Stop()
