@@ -122,6 +122,9 @@ func restrict(c *config.Node, l assemble.Listeners, log *slog.Logger) error {
 			paths.Read = append(paths.Read, filepath.Dir(file))
 		}
 	}
+	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} { // whom to believe that they are the node that was dialled
+		paths.Read = append(paths.Read, filepath.SplitList(os.Getenv(name))...)
+	}
 	r, err := confine.Node(paths)
 	if err != nil {
 		return err

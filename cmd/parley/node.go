@@ -119,6 +119,7 @@ func serveNode(cmd *cobra.Command, values *config.Values, daemon *child.Child) e
 			return err
 		}
 	}
+	l.Identity = identity(l.UI.DB, &c, log)
 	if err := restrict(&c, l, log); err != nil {
 		return err
 	}

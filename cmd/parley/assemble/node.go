@@ -10,6 +10,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"parley/actors/mesh"
 	"parley/actors/node"
 	"parley/actors/relay"
 	"parley/actors/tree"
@@ -29,6 +30,16 @@ type Listeners struct {
 	Metrics net.Listener // nil: none
 	TLS     *tls.Config  // of Relay; nil: plain
 	UI      NodeUI
+
+	Identity Identity
+}
+
+// port is where the relay listens.
+func (l *Listeners) port() uint16 {
+	if a, ok := l.Relay.Addr().(*net.TCPAddr); ok {
+		return uint16(a.Port)
+	}
+	return 0
 }
 
 // Node is a running node.
@@ -41,6 +52,7 @@ type Node struct {
 	vault *actor.PID
 	door  *guard.Door
 	kind  *link.Kind
+	mesh  *meshed // nil: it is in none
 	ui    *nodeUI // nil: it serves no user interfaces
 	servers
 }
@@ -58,12 +70,12 @@ func Start(sys *actor.ActorSystem, c *config.Node, l Listeners) *Node {
 	if len(l.UI.Listeners) > 0 {
 		n.ui = n.newUI(c, l.UI)
 	}
+	if c.Meshed() {
+		n.mesh = newMeshed(sys)
+	}
 	started := make(chan struct{})
 	n.root = node.Spawn(sys, "node", func(ctx actor.Context) { // once: it receives nothing that could fail
-		n.features(ctx, c)
-		if n.ui != nil {
-			n.ui.spawn(ctx, n, c, standing(c, l))
-		}
+		n.features(ctx, c, &l)
 		close(started)
 	})
 	<-started
@@ -78,11 +90,19 @@ func Start(sys *actor.ActorSystem, c *config.Node, l Listeners) *Node {
 	return n
 }
 
-// features spawns the relay. The fan-out comes first: all others send to it.
-func (n *Node) features(ctx actor.Context, c *config.Node) {
+// features spawns what the node does. The fan-out comes first: all others send
+// to it.
+func (n *Node) features(ctx actor.Context, c *config.Node, l *Listeners) {
 	limits := relay.Limits{ChannelsPerClient: c.MaxChannelsPerClient, Channels: c.MaxChannels}
 	fan := link.SpawnShards(ctx, "fanout", n.kind)
-	channels := relay.SpawnChannels(ctx, limits, relay.Fanout{Shards: fan.Shards, Gauges: fan.Gauges})
+	var db *actor.PID
+	if n.ui != nil {
+		db = n.ui.spawnStore(ctx)
+	}
+	if n.mesh != nil {
+		n.mesh.spawn(ctx, c, l.Identity, c.Host(l.port()), fan, db)
+	}
+	channels := relay.SpawnChannels(ctx, limits, relay.Fanout{Shards: fan.Shards, Gauges: fan.Gauges}, n.mesh.relay())
 	n.vault = vault.Spawn(ctx, vault.Limits{Workers: c.PasswordWorkers, Queue: c.PasswordQueue})
 	clients := relay.SpawnClients(ctx, limits, channels, n.vault)
 	n.Stats = relay.SpawnStats(ctx, clients, channels)
@@ -90,21 +110,27 @@ func (n *Node) features(ctx actor.Context, c *config.Node) {
 	n.Host = relay.SpawnHost(ctx, host.Read)
 	relay.Meet(ctx, channels, clients, n.Stats)
 	n.links = link.SpawnLinks(ctx, "links", n.kind, fan.Shards, clients)
+	var status *actor.PID
+	if n.ui != nil {
+		status = n.ui.spawn(ctx, n, c, l)
+	}
+	if n.mesh != nil {
+		n.mesh.Meet(mesh.Outside{Channels: channels, Stats: n.Stats, Host: n.Host, Health: n.Health, Status: status})
+	}
 }
 
 func (n *Node) serve(c *config.Node, l Listeners) {
-	var port int
-	if a, ok := l.Relay.Addr().(*net.TCPAddr); ok {
-		port = a.Port
-	}
 	rules := guard.Rules{
-		LoopbackOnly: c.RelayOnLoopback(), Hosts: c.RelayHosts, Port: port, HostsOption: "relay-hosts",
+		LoopbackOnly: c.RelayOnLoopback(), Hosts: c.RelayHosts, Port: int(l.port()), HostsOption: "relay-hosts",
 		Origins: c.RelayOrigins, AnyOrigin: len(c.RelayOrigins) == 0, OriginsOption: "relay-origins",
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /connect", &relaygate.Gateway{
 		Kind: n.kind, Links: n.links, Limit: c.MaxFrame, MaxLinks: int64(c.MaxClients), Refuse: n.door.Refuse,
 	})
+	if n.mesh != nil {
+		mux.Handle("GET /node", n.mesh.handler(n.sys))
+	}
 	mux.Handle("GET /health", web.Health(n.sys.Root, n.Health))
 	relayServer := guard.Server(n.door.Screen(rules, mux), guard.ServerOptions{Door: n.door, Log: tree.Log(n.sys), Header: c.HandshakeTimeout})
 	ln := link.Listener(n.door)
@@ -158,7 +184,7 @@ func (n *Node) Ended() <-chan struct{} {
 const closeGoingAway = 1001
 
 // Stop ends the node in order: no new connections, goodbye to all clients in
-// batches, then the actors. It takes until ctx ends at most; what is left then
+// batches, then to other nodes, then the actors. It takes until ctx ends at most; what is left then
 // is cut off, and an error.
 func (n *Node) Stop(ctx context.Context) error {
 	n.servers.close(ctx)
@@ -171,6 +197,7 @@ func (n *Node) Stop(ctx context.Context) error {
 	if err == nil {
 		left = 0
 	}
+	meshErr := n.mesh.stop(ctx, n.sys)
 	if n.ui != nil {
 		uiErr = errors.Join(uiErr, wait(ctx, "store", flush(ctx, n.sys, n.ui.db)))
 	}
@@ -179,5 +206,5 @@ func (n *Node) Stop(ctx context.Context) error {
 	if left > 0 {
 		tree.Log(n.sys).Warn("clients cut off", slog.Int64("clients", left))
 	}
-	return errors.Join(uiErr, err, stopErr)
+	return errors.Join(uiErr, err, meshErr, stopErr)
 }

@@ -48,35 +48,61 @@ func (n *Node) newUI(c *config.Node, with NodeUI) *nodeUI {
 	return u
 }
 
-// spawn starts what answers user interfaces. The relay is there by then.
-func (u *nodeUI) spawn(ctx actor.Context, n *Node, c *config.Node, facts *uipb.Configuration) {
+// spawnStore starts what keeps things.
+func (u *nodeUI) spawnStore(ctx actor.Context) *actor.PID {
+	u.db = store.Spawn(ctx, "store", store.Options{DB: u.with.DB})
+	return u.db
+}
+
+// spawn starts what answers user interfaces; the relay, the mesh and the store
+// are there by then. It returns the actor that is told how the node is connected.
+func (u *nodeUI) spawn(ctx actor.Context, n *Node, c *config.Node, l *Listeners) (status *actor.PID) {
 	u.uis.spawnBroadcasts(ctx, u.with.Tee.Demand)
 	u.with.Tee.Attach(n.sys.Root, node.SpawnLogs(ctx, u.uis.broadcasts))
-	u.db = store.Spawn(ctx, "store", store.Options{DB: u.with.DB})
 	u.safe = vault.SpawnSafe(ctx, "safe", vault.SafeSpec{Store: u.db, Vault: n.vault, Initial: u.with.Password})
+	facts := standing(c, l)
+	status = node.SpawnStatus(ctx, u.reporting(n, c, l))
 	u.uis.spawnLinks(ctx, ui.Desk{Departed: u.safe, Routes: node.Routes(node.Answering{
 		Configuration: node.SpawnConfiguration(ctx, node.Configuring{
 			Facts: func() *uipb.Configuration { return facts }, Safe: u.safe, Store: u.db, Broadcasts: u.uis.broadcasts,
-			Check: config.CheckRuntime, Apply: u.with.Apply,
+			Check: config.CheckRuntime, Apply: func(name, value string) {
+				u.with.Apply(name, value)
+				n.mesh.apply(n.sys, name, value)
+			},
 		}),
-		Password: node.SpawnPassword(ctx, u.safe, u.uis.broadcasts),
-		Status: node.SpawnStatus(ctx, node.Reporting{
-			Name: c.Name, Descriptor: func() string { return descriptor(c) }, Stats: n.Stats, Host: n.Host, Broadcasts: u.uis.broadcasts,
-		}),
+		Password:   node.SpawnPassword(ctx, u.safe, u.uis.broadcasts),
+		Status:     status,
 		Shutdown:   node.SpawnShutdown(ctx, node.Ending{Close: u.uis.close, End: func() { close(u.ended) }}),
 		Crash:      node.SpawnCrash(ctx, c.CrashPoint, u.with.Kill),
 		Broadcasts: u.uis.broadcasts,
 	})})
+	return status
+}
+
+// reporting is what user interfaces are told of the node.
+func (u *nodeUI) reporting(n *Node, c *config.Node, l *Listeners) node.Reporting {
+	token := l.Identity.Token
+	if token == "" {
+		token = c.RelayToken
+	}
+	descriptor := c.Descriptor(l.port(), token)
+	r := node.Reporting{
+		Name: c.Name, Descriptor: func() string { return descriptor }, Stats: n.Stats, Host: n.Host, Broadcasts: u.uis.broadcasts,
+	}
+	if n.mesh != nil {
+		r.Mesh = node.Mesh{Peers: n.mesh.Peers, Network: n.mesh.Router, Holdings: n.mesh.Reservations, Commands: n.mesh.Commands}
+	}
+	return r
 }
 
 // standing is the part of a configuration that does not change while a node runs.
-func standing(c *config.Node, l Listeners) *uipb.Configuration {
+func standing(c *config.Node, l *Listeners) *uipb.Configuration {
 	f := &uipb.Configuration{
 		ClandestinePort: uint32(c.ClandestinePort), CurrentSchemaVersion: l.UI.DB.Report().Schema,
 		NeighborhoodMode: c.NeighborhoodMode, NodeName: c.Name, ChainName: c.Chain,
 	}
-	if a, ok := l.Relay.Addr().(*net.TCPAddr); ok {
-		f.ClandestinePort = uint32(a.Port)
+	if port := l.port(); port != 0 {
+		f.ClandestinePort = uint32(port)
 	}
 	add := func(name string, at net.Listener) {
 		f.Gateways = append(f.Gateways, &uipb.Gateway{Name: name, Address: at.Addr().String()})
@@ -88,10 +114,6 @@ func standing(c *config.Node, l Listeners) *uipb.Configuration {
 	}
 	return f
 }
-
-// descriptor is how peers reach a node; blank: they cannot, because it listens to
-// none.
-func descriptor(*config.Node) string { return "" }
 
 // openMost is what the database may take to say whether it is open.
 const openMost = 30 * time.Second

@@ -57,9 +57,11 @@ func flush(ctx context.Context, sys *actor.ActorSystem, db *actor.PID) actor.Fut
 	return sys.Root.RequestFuture(db, &storepb.Write{}, untilDone(ctx))
 }
 
+// untilDone is what is left of ctx. An ask must not be given less than a moment:
+// it would never end.
 func untilDone(ctx context.Context) time.Duration {
 	if at, ok := ctx.Deadline(); ok {
-		return time.Until(at)
+		return max(time.Until(at), time.Millisecond)
 	}
 	return time.Minute
 }

@@ -36,7 +36,7 @@ func (l *loader) crossCheck() Node {
 		l.clash(optHalfOpenTotal, optHalfOpenAddress, "must not be smaller than", "raise the one or lower the other")
 	}
 	l.checkPlaces(&node)
-	if mode := node.NeighborhoodMode; len(node.Neighbors) == 0 && (mode == modeOriginate || mode == modeConsume) {
+	if mode := node.NeighborhoodMode; len(node.Neighbors) == 0 && (mode == ModeOriginate || mode == ModeConsume) {
 		l.need(optNeighbors, optNeighbors, optNeighborhoodMode, "are needed by", "name at least one node, or choose another neighborhood-mode")
 	}
 	switch {

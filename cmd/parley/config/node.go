@@ -82,6 +82,10 @@ type Mesh struct {
 	PublicURL        string   // public-url; blank: none
 	RelayToken       string   // relay-token, secret; blank: to be generated
 	Master           bool     // master
+
+	AskFirst      time.Duration // ask-first; 0: not at all
+	ChannelLinger time.Duration // channel-linger; 0: not at all
+	HighLatency   time.Duration // high-latency
 }
 
 // Star are the options of the rendezvous.
@@ -193,6 +197,8 @@ func newMesh(v *Values) Mesh {
 		Chain: v.String(optChain), NeighborhoodMode: v.String(optNeighborhoodMode), Neighbors: v.List(optNeighbors),
 		MaxPeerLinks: v.Int(optMaxPeerLinks), IP: v.String("ip"), PublicURL: v.String("public-url"), RelayToken: v.String("relay-token"),
 		Master: v.String("master") == "on",
+
+		AskFirst: v.Duration("ask-first"), ChannelLinger: v.Duration("channel-linger"), HighLatency: v.Duration("high-latency"),
 	}
 }
 

@@ -36,6 +36,9 @@ func checkToken(token string) string {
 	return ""
 }
 
+// IsToken tells whether text can be a relay-token.
+func IsToken(text string) bool { return checkToken(text) == "" }
+
 // checkAlias gives the cause why alias cannot be sent to friends, or "".
 func checkAlias(alias string) string {
 	if len(alias) > maxAlias {

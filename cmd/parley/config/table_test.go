@@ -71,6 +71,7 @@ func samples(t *testing.T) map[string]string {
 		"ui-max-frame": "2MiB", "max-uis": "19", "conversation-idle": "20s",
 		"chain": "test-1", "neighborhood-mode": "zero-hop", "neighbors": "parley://a@b.example:1?name=b&tls=1,parley://c@[::1]:65535",
 		"max-peer-links": "0", "ip": "203.0.113.7", "public-url": "wss://relay.example/", "relay-token": "tok-en", "master": "on",
+		"ask-first": "0", "channel-linger": "3s", "high-latency": "50ms",
 		"star-address": "off", "star-port": "9091", "star-crypto-challenge": "off", "star-strict-multiaddr": "off", "star-announce": "delta",
 		"enclave-address": "0.0.0.0", "enclave-port": "7777", "enclave-alias": "Anna B.",
 	}
@@ -131,6 +132,7 @@ func TestNode(t *testing.T) {
 		Mesh: Mesh{
 			Chain: "test-1", NeighborhoodMode: "zero-hop", Neighbors: []string{"parley://a@b.example:1?name=b&tls=1", "parley://c@[::1]:65535"},
 			MaxPeerLinks: 0, IP: "203.0.113.7", PublicURL: "wss://relay.example/", RelayToken: "tok-en", Master: true,
+			ChannelLinger: 3e9, HighLatency: 50e6,
 		},
 		Star:    Star{StarPort: 9091, StarAnnounceDelta: true},
 		Enclave: Enclave{EnclaveAddress: "0.0.0.0", EnclavePort: 7777, EnclaveAlias: "Anna B."},

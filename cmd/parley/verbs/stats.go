@@ -5,56 +5,140 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 
+	"parley/cmd/parley/show"
 	"parley/cmd/parley/talk"
 )
 
 func peersVerb(d *Desk) *cobra.Command {
 	return d.verb(&cobra.Command{
-		Use:     "peers",
-		Short:   "List the nodes that this one has links to",
-		Long:    "List the nodes that this one has links to.",
-		Example: "  " + d.Prefix + "peers",
+		Use:   "peers",
+		Short: "List the nodes that this one has links to",
+		Long: `List the nodes that this one has links to: who made the link, the round trip, how long it has been there, and what goes over it. "pb" is
+faster than "json", which nodes of other programs speak.`,
+		Example: "  " + d.Prefix + "peers\n  " + d.Prefix + "peers --json",
 	}, asking(talk.Question{Opcode: "peers"}, func(c *call, raw jsontext.Value) error {
 		var in struct {
-			Peers []gateway `json:"peers"`
+			Peers []peer `json:"peers"`
 		}
 		if err := talk.Decode(raw, &in, "peers"); err != nil {
 			return err
 		}
-		rows := [][]string{{"NAME", "ADDRESS"}}
-		for _, p := range in.Peers {
-			rows = append(rows, []string{p.Name, p.Address})
+		rows := [][]string{{"NAME", "ADDRESS", "LINK", "LATENCY", "SINCE", "FRAMES"}}
+		for i := range in.Peers {
+			rows = append(rows, in.Peers[i].row(time.Now()))
 		}
 		return c.list("peers", rows)
 	}))
 }
 
+// peer is one of the payload of peers. Source: gateways/uiv2/PROTOCOL.md, Peers
+// and channels.
+type peer struct {
+	Name       string   `json:"name"`
+	Address    string   `json:"address"`
+	Dialled    bool     `json:"dialled"`
+	Configured bool     `json:"configured"`
+	Latency    *float64 `json:"latency"` // ms
+	Since      int64    `json:"since"`   // Unix ms
+	Encoding   string   `json:"encoding"`
+	Foreign    bool     `json:"foreign"`
+}
+
+func (p *peer) row(now time.Time) []string {
+	link, latency, since, frames := "accepted", "-", "-", p.Encoding
+	if p.Dialled {
+		link = "dialled"
+	}
+	if p.Configured {
+		link += ", configured"
+	}
+	if p.Latency != nil {
+		latency = strconv.FormatFloat(*p.Latency, 'f', 2, 64) + " ms"
+	}
+	if p.Since > 0 {
+		since = max(0, now.Sub(time.UnixMilli(p.Since))).Round(time.Second).String()
+	}
+	if p.Foreign {
+		frames += ", foreign"
+	}
+	return []string{p.Name, p.Address, link, latency, since, frames}
+}
+
 func channelsVerb(d *Desk) *cobra.Command {
-	return d.verb(&cobra.Command{
-		Use:     "channels",
-		Short:   "List the channels that are open on the Node",
-		Long:    "List the channels that are open on the Node, and how many subscribers each has there.",
-		Example: "  " + d.Prefix + "channels",
-	}, asking(talk.Question{Opcode: "channels"}, func(c *call, raw jsontext.Value) error {
-		var in struct {
-			Channels []struct {
-				Name        string `json:"name"`
-				Subscribers uint64 `json:"subscribers"`
-			} `json:"channels"`
+	var scope string
+	cmd := &cobra.Command{
+		Use:   "channels",
+		Short: "List the channels that are open on the Node, or in its mesh",
+		Long: `List the channels that are open on the Node, and how many subscribers each has there; with --scope network those of all its mesh, and on
+which nodes they are open.`,
+		Example: "  " + d.Prefix + "channels\n  " + d.Prefix + "channels --scope network",
+	}
+	cmd.Flags().StringVar(&scope, "scope", scopeNode, "whose channels: node or network")
+	if err := cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions([]cobra.Completion{scopeNode, scopeNetwork}, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err)
+	}
+	return d.verb(cmd, func(c *call) error {
+		switch scope {
+		case scopeNode:
+			return asking(talk.Question{Opcode: "channels"}, printChannels)(c)
+		case scopeNetwork:
+			return asking(talk.Question{Opcode: "channels", Payload: struct {
+				Scope string `json:"scope"`
+			}{scope}}, printHoldings)(c)
 		}
-		if err := talk.Decode(raw, &in, "channels"); err != nil {
-			return err
+		return usage("--scope: %q is none; give node or network", show.Line(scope))
+	})
+}
+
+// Scopes of channels, on the wire too.
+const (
+	scopeNode    = "node"
+	scopeNetwork = "network"
+)
+
+func printChannels(c *call, raw jsontext.Value) error {
+	var in struct {
+		Channels []struct {
+			Name        string `json:"name"`
+			Subscribers uint64 `json:"subscribers"`
+		} `json:"channels"`
+	}
+	if err := talk.Decode(raw, &in, "channels"); err != nil {
+		return err
+	}
+	rows := [][]string{{"CHANNEL", "SUBSCRIBERS"}}
+	for _, ch := range in.Channels {
+		rows = append(rows, []string{ch.Name, strconv.FormatUint(ch.Subscribers, 10)})
+	}
+	return c.list("channels", rows)
+}
+
+func printHoldings(c *call, raw jsontext.Value) error {
+	var in struct {
+		Channels []struct {
+			Name      string   `json:"name"`
+			Protected bool     `json:"protected"`
+			Holders   []string `json:"holders"`
+		} `json:"channels"`
+	}
+	if err := talk.Decode(raw, &in, "channels"); err != nil {
+		return err
+	}
+	rows := [][]string{{"CHANNEL", "PASSWORD", "NODES"}}
+	for _, ch := range in.Channels {
+		password := "no"
+		if ch.Protected {
+			password = "yes"
 		}
-		rows := [][]string{{"CHANNEL", "SUBSCRIBERS"}}
-		for _, ch := range in.Channels {
-			rows = append(rows, []string{ch.Name, strconv.FormatUint(ch.Subscribers, 10)})
-		}
-		return c.list("channels", rows)
-	}))
+		rows = append(rows, []string{ch.Name, password, strings.Join(ch.Holders, " ")})
+	}
+	return c.list("channels", rows)
 }
 
 // list prints rows behind their heading, or that there are none.
@@ -105,23 +189,35 @@ type hostStats struct {
 }
 
 func statsVerb(d *Desk) *cobra.Command {
-	return d.verb(&cobra.Command{
+	var of string
+	cmd := &cobra.Command{
 		Use:   "stats",
 		Short: "Show the Node's traffic and its machine's load",
-		Long: `Show the Node's traffic in the last 1, 15 and 60 seconds, and its machine's load. With --json, the object has the
-answers to nodeStats and hostStats as node and host.`,
-		Example: "  " + d.Prefix + "stats",
-	}, func(c *call) error {
+		Long: `Show the Node's traffic in the last 1, 15 and 60 seconds, and its machine's load; with --node those of another node of its mesh. With
+--json, the object has the answers to nodeStats and hostStats as node and host.`,
+		Example: "  " + d.Prefix + "stats\n  " + d.Prefix + "stats --node node2",
+	}
+	cmd.Flags().StringVar(&of, "node", "", "node of the mesh, by name; without it this one")
+	if err := cmd.RegisterFlagCompletionFunc("node", cobra.NoFileCompletions); err != nil {
+		panic(err)
+	}
+	return d.verb(cmd, func(c *call) error {
 		release, err := c.open(nil)
 		if err != nil {
 			return err
 		}
 		defer release()
-		node, err := c.s.Ask(c.ctx, talk.Question{Opcode: "nodeStats"})
+		var payload any
+		if of != "" {
+			payload = struct {
+				Node string `json:"node"`
+			}{of}
+		}
+		node, err := c.s.Ask(c.ctx, talk.Question{Opcode: "nodeStats", Payload: payload})
 		if err != nil {
 			return err
 		}
-		host, err := c.s.Ask(c.ctx, talk.Question{Opcode: "hostStats"})
+		host, err := c.s.Ask(c.ctx, talk.Question{Opcode: "hostStats", Payload: payload})
 		if err != nil {
 			return err
 		}

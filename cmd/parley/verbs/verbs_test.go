@@ -214,7 +214,7 @@ func TestSmallOnes(t *testing.T) {
 		{"descriptor --json", `{"nodeDescriptorOpt":null}` + "\n"},
 		{"connection-status", "RouteFound: in step with the mesh\n"},
 		{"connection-status --json", `{"stage":"RouteFound"}` + "\n"},
-		{"peers", "NAME   ADDRESS\nb\\x1b  10.0.0.2:8912\n"},
+		{"peers", "NAME   ADDRESS        LINK      LATENCY  SINCE  FRAMES\nb\\x1b  10.0.0.2:8912  accepted  -        -\n"},
 		{"peers --json", `{"peers":[{"name":"b\u001b","address":"10.0.0.2:8912"}]}` + "\n"},
 		{"channels", "no channels\n"},
 		{"set-configuration --log-level debug --enclave-alias=me", "log-level      debug\nenclave-alias  me\n"},

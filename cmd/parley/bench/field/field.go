@@ -88,7 +88,7 @@ func (f *Field) Populate(ctx context.Context, perChannel, publishers int) error 
 			}
 			p.listener = f.newListener(n+i, RolePublisher, p.routes[0].channel, 0, publishers)
 			p.self = i
-			p.m, err = f.dial(ctx, n+i, p.names()...)
+			p.m, err = connect(ctx, f.o, f.target.publisher(n, i), p.names()...)
 			return err
 		})
 	}

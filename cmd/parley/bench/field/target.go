@@ -25,11 +25,30 @@ type Target struct {
 	Name  string
 	Procs gauge.Processes // none when they are not known
 
-	doors []crowd.Door // one a URL and source address
+	doors   []crowd.Door // one a URL and source address
+	publish *crowd.Door  // of publishers; nil: that of all
 }
 
 // Door is where connection i goes: all URLs and sources in turn.
 func (t *Target) Door(i int) crowd.Door { return t.doors[i%len(t.doors)] }
+
+// publisher is where publisher i goes, after n other connections.
+func (t *Target) publisher(n, i int) crowd.Door {
+	if t.publish != nil {
+		return *t.publish
+	}
+	return t.Door(n + i)
+}
+
+// PublishAt sends all publishers to another URL than the subscribers.
+func (t *Target) PublishAt(ctx context.Context, url string) error {
+	d, err := crowd.Resolve(ctx, url)
+	if err != nil {
+		return err
+	}
+	t.publish = &d
+	return nil
+}
 
 // NewTarget resolves a server's addresses.
 func NewTarget(ctx context.Context, name string, o *report.Options, urls []string, pids []int) (*Target, error) {
@@ -65,7 +84,11 @@ func NewTarget(ctx context.Context, name string, o *report.Options, urls []strin
 
 // Connect opens connection i to a target and subscribes it to channels.
 func Connect(ctx context.Context, o *report.Options, t *Target, i int, channels ...string) (*crowd.Member, error) {
-	m, err := crowd.Dial(ctx, t.Door(i), o.Timeout)
+	return connect(ctx, o, t.Door(i), channels...)
+}
+
+func connect(ctx context.Context, o *report.Options, d crowd.Door, channels ...string) (*crowd.Member, error) {
+	m, err := crowd.Dial(ctx, d, o.Timeout)
 	if err != nil {
 		return nil, err
 	}
