@@ -99,6 +99,7 @@ func (s *scout) Receive(ctx actor.Context) {
 		s.onStarted(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		s.timer.Stop()
+		s.state = func(actor.Context) {} // nothing goes on from what its errands still say
 	case *linked:
 		s.onLinked(ctx, m)
 	case *unlinked:

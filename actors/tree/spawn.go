@@ -40,6 +40,7 @@ type Spec struct {
 
 // Spawn starts an actor below ctx. An empty name is made up by the system; a
 // given one must be free among its siblings: taking it twice is a bug and panics.
+// What an actor spawns while it is being stopped is stopped at once.
 func Spawn(ctx actor.SpawnerContext, name string, s Spec) *actor.PID {
 	w := of(ctx.ActorSystem())
 	name, id := naming(ctx, name)
@@ -66,6 +67,13 @@ func spawn(ctx actor.SpawnerContext, name string, props *actor.Props) *actor.PID
 	pid, err := ctx.SpawnNamed(props, name)
 	if err != nil {
 		panic("tree: spawn " + name + ": " + err.Error())
+	}
+	// A parent that is being stopped still gets messages while it waits for its
+	// children, and has told those there were to stop: it would wait for ever.
+	if c, ok := ctx.(actor.Context); ok {
+		if g, ok := c.Actor().(*guarded); ok && g.ending {
+			c.Stop(pid)
+		}
 	}
 	return pid
 }
