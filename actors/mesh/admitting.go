@@ -52,7 +52,7 @@ func (p *peers) onAdmitRequest(ctx actor.Context, m *meshpb.AdmitRequest) {
 	switch {
 	case !ok || !p.o.Accept || m.GetName() != "" && !validName(m.GetName()):
 		ctx.Respond(&meshpb.AdmitResponse{})
-	case p.full(m.GetName()):
+	case p.full(m.GetName(), 0):
 		ctx.Respond(&meshpb.AdmitResponse{Full: true})
 	default:
 		if m.GetName() != "" {
@@ -62,9 +62,16 @@ func (p *peers) onAdmitRequest(ctx actor.Context, m *meshpb.AdmitRequest) {
 	}
 }
 
-// full reports whether there is no room for one more link. One to a node that
-// there is a link to is none more: one of the two will not stay.
-func (p *peers) full(name string) bool {
+// spare is how many places links that nodes find for themselves leave: those that
+// somebody configured, here or there, would find no room otherwise, and the mesh
+// fall apart into parts that are full of themselves. A quarter, and one at least.
+// Tokens that wait to be used take places, too.
+func (p *peers) spare() int { return (p.most+3)/4 + p.tokens.waiting(time.Now()) }
+
+// full reports whether there is no room for one more link, when some places must
+// stay free. One to a node that there is a link to is none more: one of the two
+// will not stay.
+func (p *peers) full(name string, free int) bool {
 	now, count := time.Now(), 0
 	for id, t := range p.tickets {
 		switch {
@@ -84,5 +91,5 @@ func (p *peers) full(name string) bool {
 			count++
 		}
 	}
-	return count >= p.most
+	return count+free >= p.most
 }

@@ -235,7 +235,7 @@ func (p *peers) onReach(ctx actor.Context, m *reach) {
 	switch {
 	case p.linked[m.name] != nil: // by another way
 		ctx.Send(p.met.scout, &reached{name: m.name})
-	case p.full("") || m.name == p.o.Name:
+	case p.full("", p.spare()) || m.name == p.o.Name:
 		ctx.Send(p.met.scout, &reached{name: m.name, full: true})
 	default:
 		t := p.drawTicket(Dialled, []string{m.name})

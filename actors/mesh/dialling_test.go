@@ -207,7 +207,7 @@ func TestRestartDialsAgain(t *testing.T) {
 // TestReach dials for scout.
 func TestReach(t *testing.T) {
 	testkit.Seeds(t, 5, func(t *testing.T, d *testkit.Driver) {
-		y := newYard(t, d, Options{MaxLinks: 2}, "peers", newPeers)
+		y := newYard(t, d, Options{MaxLinks: 3}, "peers", newPeers)
 		reaching := func(name string) *meshpb.Dial {
 			y.dials = nil
 			y.ask(&reach{name: name, url: "ws://" + name + ".example/", token: "t-" + name})

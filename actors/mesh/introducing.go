@@ -62,7 +62,7 @@ func (p *peers) token(node string) *meshpb.Response {
 	if !p.o.Accept || !validName(node) || node == p.o.Name {
 		return failure(reasonClosed)
 	}
-	if p.full(node) {
+	if p.full(node, p.spare()) {
 		return failure(reasonBusy)
 	}
 	token, ok := p.tokens.issue(node, time.Now())

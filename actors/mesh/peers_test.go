@@ -89,6 +89,29 @@ func TestPool(t *testing.T) {
 	})
 }
 
+// TestPlacesForThoseWhoWereTold: links that nodes find for themselves leave a
+// quarter of the places to those that somebody configured.
+func TestPlacesForThoseWhoWereTold(t *testing.T) {
+	testkit.Seeds(t, 5, func(t *testing.T, d *testkit.Driver) {
+		y := newYard(t, d, Options{MaxLinks: 4}, "peers", newPeers)
+		y.enter("b").say(hand("b"))
+		y.admit(y.tokenFor("c"), "c")
+		y.tokenFor("d") // waits to be used
+		if r := y.inquire("e", &meshpb.Command{Name: cmdToken, Node: "e"}); r.GetReason() != reasonBusy {
+			t.Errorf("a token for the last place: %v", r)
+		}
+		if y.ask(&reach{name: "e", url: "ws://e.example/", token: "t"}); len(y.dials) > 0 {
+			t.Error("dialled for the last place")
+		}
+		if r := y.admit(yardToken, "e"); r.GetTicket() == 0 {
+			t.Errorf("no place for who was told to come: %v", r)
+		}
+		d.Run(ticketLife)
+		y.strands[0].cut()
+		y.stop()
+	})
+}
+
 // TestNobodyMayEnter is a node that only dials.
 func TestNobodyMayEnter(t *testing.T) {
 	testkit.Seeds(t, 1, func(t *testing.T, d *testkit.Driver) {

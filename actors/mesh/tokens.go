@@ -58,8 +58,8 @@ func newTokens(all string, named map[string]string) tokens {
 // issue makes a token for a node. One that it got before is worth nothing from
 // now on. It fails when too many are waiting to be used.
 func (t *tokens) issue(name string, now time.Time) (token string, ok bool) {
-	t.issued = slices.DeleteFunc(t.issued, func(i issuedToken) bool { return i.name == name || !now.Before(i.until) })
-	if len(t.issued) >= tokensMost {
+	t.issued = slices.DeleteFunc(t.issued, func(i issuedToken) bool { return i.name == name })
+	if t.waiting(now) >= tokensMost {
 		return "", false
 	}
 	var b [tokenBytes]byte
@@ -67,6 +67,12 @@ func (t *tokens) issue(name string, now time.Time) (token string, ok bool) {
 	token = base64.RawURLEncoding.EncodeToString(b[:])
 	t.issued = append(t.issued, issuedToken{sha256.Sum256([]byte(token)), name, now.Add(tokenLife)})
 	return token, true
+}
+
+// waiting is how many issued tokens may still be used.
+func (t *tokens) waiting(now time.Time) int {
+	t.issued = slices.DeleteFunc(t.issued, func(i issuedToken) bool { return !now.Before(i.until) })
+	return len(t.issued)
 }
 
 // use lets in who presents a token, or not. who may be empty: not said yet. names
