@@ -27,7 +27,7 @@ func Routes(a Answering) map[string]ui.Route {
 		"changePassword":    {To: a.Password, Timeout: passwordTimeout, Changes: true},
 		"configuration":     {To: a.Configuration, Timeout: passwordTimeout},
 		"setConfiguration":  {To: a.Configuration, Changes: true},
-		"descriptor":        {To: a.Status},
+		"descriptor":        {To: a.Status, Changes: true}, // it holds a token
 		"connectionStatus":  {To: a.Status},
 		"neighborhoodGraph": {To: a.Status},
 		"peers":             {To: a.Status},

@@ -42,7 +42,7 @@ func TestRoutes(t *testing.T) {
 		"configuration configuration 45s",
 		"connectionStatus status",
 		"crash crash changes isolated",
-		"descriptor status",
+		"descriptor status changes",
 		"hostStats status",
 		"neighborhoodGraph status",
 		"nodeStats status",
