@@ -169,7 +169,7 @@ func (w *Watch) keyAt(n *Node, channel string) string {
 
 // arrived checks that everybody has got a message, if nothing has changed.
 func (w *Watch) arrived(m *sentMessage, at time.Time, stood time.Duration) {
-	if stood < brief || w.since(m.channel).After(at) {
+	if stood < brief || !w.since(m.channel).Before(at) { // also what changed in the same instant
 		return
 	}
 	for _, part := range w.sim.Components() {
