@@ -197,10 +197,10 @@ func TestHistoriesSurviveARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 {
-			hand.fire()
 			mu.Lock()
-			now = now.Add(masterBeat)
+			now = now.Add(masterBeat) // before the poll begins: its answers take time
 			mu.Unlock()
+			hand.fire()
 			if _, err := sys.Root.RequestFuture(pid, &meshpb.OverviewRequest{}, time.Minute).Result(); err != nil { // it has beaten
 				t.Fatal(err)
 			}
