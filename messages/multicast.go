@@ -33,6 +33,7 @@ type Multicast struct {
 	Frame   *Shared       // nil: nothing but Answer
 	Source  string        // what the frame came from, for linkpb.Dropped
 	Size    int           // bytes of payload, for the queue's limit
+	Count   int           // what Frame holds, as drops are counted; 0: one
 	Origin  uint64        // the sender's link: gets Answer, never Frame; 0: none
 	Answer  proto.Message // to Origin, behind all earlier frames; nil: none
 	Charge  uint32        // inbound credit given back to Origin
@@ -41,3 +42,6 @@ type Multicast struct {
 
 // Bytes implements Load.
 func (m *Multicast) Bytes() int { return multicastBytes + m.Size }
+
+// Frames is what drops of Frame are counted as, for each link.
+func (m *Multicast) Frames() int { return max(1, m.Count) }

@@ -15,6 +15,8 @@ const (
 	SlotUI
 	SlotMesh        // to nodes that dialled
 	SlotMeshDialled // to nodes that were dialled: masked
+	SlotStar        // Engine.IO 3
+	SlotStarFour    // Engine.IO 4
 	slotCount
 )
 

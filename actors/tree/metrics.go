@@ -29,13 +29,18 @@ const (
 	MeshHops                         // a packet had come over too many links
 	MeshUnroutable                   // there was no way to a packet's destination
 	MeshRecordFull                   // another node has more channels open, or all together, than is kept
+	MeshHello                        // a node said hello more often than it may; its last one counts
+	MeshNodesFull                    // a node said hello, and there are more than are kept
+	MeshLinkLost                     // packets were queued for a link that ended, or came for it when it had
+	MeshOutOfReach                   // a message went out while a node that wants it was out of reach, once a node
+	StarHeld                         // packets of a stream waited for a reader, and were more than are kept
 	dropReasons
 )
 
 var dropNames = [dropReasons]string{
 	"mailbox full", "slow consumer", "lossy dropped", "outbound ceiling", "write failed", "slow down", "password busy",
 	"mesh malformed", "mesh spoofed", "mesh hops spent", "mesh unroutable",
-	"mesh record full",
+	"mesh record full", "mesh hello too often", "mesh nodes full", "mesh link lost", "mesh out of reach", "star held",
 }
 
 // String is the label of the counter.

@@ -22,8 +22,8 @@ func crowd(t *testing.T, limit int64, sizes ...int) (w *world, peers []*peer) {
 
 // fill queues about size bytes for a member.
 func fill(w *world, member, size int) {
-	for range size / 100 {
-		w.say(member, strings.Repeat("x", 99))
+	for range size / 1000 {
+		w.say(member, strings.Repeat("x", 999-chunkCost))
 		synctest.Wait()
 	}
 }
@@ -45,20 +45,20 @@ const ceiling = "close 1013 node out of room for queues"
 // TestLargestQueuesGoFirst, in whatever shard they are.
 func TestLargestQueuesGoFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		// Together 16,900 of 17,000: the next frames make room for a tenth.
-		w, peers := crowd(t, 17_000, 2000, 5200, 1200, 300, 4000, 4700)
-		fill(w, 3, 600)
+		// Together 172,632 of 173,000: the next frames make room for a tenth.
+		w, peers := crowd(t, 173_000, 20_000, 52_000, 12_000, 3000, 40_000, 47_000)
+		fill(w, 3, 6000)
 		want := []string{"", ceiling, "", "", "", ""}
 		if got := w.kind.closes[closeSlow].Load(); got != 1 {
 			t.Errorf("%d links closed, want 1", got)
 		}
-		fill(w, 4, 2400) // and again: a ceiling is for ever
-		fill(w, 3, 2500)
+		fill(w, 4, 24_000) // and again: a ceiling is for ever
+		fill(w, 3, 25_000)
 		want[5] = ceiling
 		if got := w.kind.closes[closeSlow].Load(); got != 2 {
 			t.Errorf("%d links closed, want 2", got)
 		}
-		if got := w.kind.Budget.Used(); got > 17_000 {
+		if got := w.kind.Budget.Used(); got > 173_000 {
 			t.Errorf("%d bytes are queued", got)
 		}
 		for i, p := range peers {

@@ -41,6 +41,7 @@ type Conn struct {
 	until    time.Time // when flush must be over; zero: not closing
 	raw      syscall.RawConn
 	released atomic.Bool
+	taken    atomic.Int64 // bytes that the kernel took in flush
 }
 
 // noSocket stands for the descriptor that a connection does not have.
@@ -160,6 +161,22 @@ func (c *Conn) offer(b []byte) (kept int, err error) {
 	return len(c.rest), nil
 }
 
+// keep is offer for who flushes next: b is not copied, and must stay as it is
+// until the flush is over.
+func (c *Conn) keep(b []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	if len(c.rest) == 0 {
+		c.rest = b[:len(b):len(b)] // what is appended must not be written behind it
+	} else {
+		c.rest = append(c.rest, b...)
+	}
+	return nil
+}
+
 // kept is how many written bytes are not with the kernel yet. Nobody may be
 // flushing.
 func (c *Conn) kept() int {
@@ -188,6 +205,7 @@ func (c *Conn) flush(timeout time.Duration) error {
 			c.nextStep(timeout)
 			var n int
 			n, err = c.Conn.Write(b[:min(len(b), flushStep)])
+			c.taken.Add(int64(n))
 			b = b[n:]
 		}
 		_ = c.SetWriteDeadline(time.Time{}) // or a later try would find it expired

@@ -35,6 +35,29 @@ func TestTooManyFramesWaiting(t *testing.T) {
 	})
 }
 
+// TestSmallFramesAreNotFree: what a queue takes beside them counts.
+func TestSmallFramesAreNotFree(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sys := testkit.System(t)
+		const limit = 100 * chunkCost
+		r := newRig(t, sys, 10, false, func(k *Kind) { k.OutboundLimit = limit })
+		n := 0
+		for ; len(r.reasons()) == 0 && n < 1000; n++ {
+			r.out.send(nil, chunk{wire: frame(""), frames: 1, lent: true})
+			if used := r.kind.Budget.Used(); used > limit+chunkCost+2 {
+				t.Fatalf("%d bytes are counted", used)
+			}
+		}
+		if n > 10+100+2 {
+			t.Errorf("%d frames of a byte were taken", n)
+		}
+		r.readAll()
+		r.check(t)
+		r.close()
+		testkit.Stop(t, sys)
+	})
+}
+
 // TestTooManyLossyFramesWaiting loses the oldest instead, and no firm one.
 func TestTooManyLossyFramesWaiting(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -38,6 +38,9 @@ func (c *credit) wait() bool {
 	return !c.closed.Load()
 }
 
+// spent reports that nothing more is read for now.
+func (c *credit) spent() bool { return c.held.Load() >= creditLimit }
+
 // give settles n. More than is held counts as all: after reset, late
 // settlements of what was forgiven may still come.
 func (c *credit) give(n uint32) {

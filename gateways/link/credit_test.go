@@ -95,6 +95,38 @@ func TestAPeerIsSlowedNotDropped(t *testing.T) {
 	})
 }
 
+// TestWhoReadsNoAnswersIsReadNoMore: small answers that pile up cost what they
+// cost, and no more are asked for until they are read.
+func TestWhoReadsNoAnswersIsReadNoMore(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const n, window = 5000, 600
+		w := newWorld(t, options{window: window, serve: func(ctx actor.Context, _ string) {
+			ctx.Send(ctx.Sender(), newWord("ack 1"))
+		}})
+		p := w.dial()
+		go func() {
+			for range n {
+				p.say("q")
+			}
+		}()
+		const answer = len("ack 1\n")
+		most := window/answer + creditLimit + 2
+		if got := len(w.heard(1)); got > most || got < most/2 {
+			t.Errorf("%d questions were heard, %d answers may be unread", got, most)
+		}
+		if used := w.kind.Budget.Used(); used > int64((answer+chunkCost)*(creditLimit+1)) {
+			t.Errorf("%d bytes are counted", used)
+		}
+		p.listen()
+		wantHeard(t, w, n, "all are read")
+		if got := len(p.lines()); got != n {
+			t.Errorf("%d answers came", got)
+		}
+		_ = p.Close()
+		w.stop()
+	})
+}
+
 // TestClosedLinkLetsItsReaderGo, and what is still sent to it is lost in peace.
 func TestClosedLinkLetsItsReaderGo(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -40,7 +40,7 @@ func (s *shard) deliver(g *group, direct bool) {
 func (s *shard) joined(g *group) (chunks []chunk, sole uint64) {
 	sole = g.first.Origin
 	if len(g.all) == 1 {
-		return []chunk{{wire: s.wire(g.first), frames: 1}}, sole
+		return []chunk{{wire: s.wire(g.first), frames: g.first.Frames()}}, sole
 	}
 	size := 0
 	for _, m := range g.all {
@@ -58,7 +58,7 @@ func (s *shard) joined(g *group) (chunks []chunk, sole uint64) {
 		if c.wire == nil {
 			c.wire = make([]byte, 0, min(size, joinMost+len(w)))
 		}
-		c.wire, c.frames = append(c.wire, w...), c.frames+1
+		c.wire, c.frames = append(c.wire, w...), c.frames+m.Frames()
 		size -= len(w)
 	}
 	return append(chunks, c), sole
@@ -72,6 +72,9 @@ func (s *shard) wire(m *messages.Multicast) []byte {
 func (s *shard) toMember(g *group, id, sole uint64, chunks []chunk, direct bool) {
 	o := s.links[id]
 	if o == nil {
+		if s.kind.Late != 0 {
+			s.kind.metrics.Drop(s.kind.Late, framesOf(chunks))
+		}
 		return
 	}
 	if sole == id {
@@ -103,7 +106,7 @@ func (g *group) sentBy(id uint64) bool {
 func (s *shard) others(g *group, id uint64, source string) (chunks []chunk) {
 	for _, m := range g.all {
 		if m.Origin != id {
-			chunks = append(chunks, chunk{wire: s.wire(m), frames: 1, source: source})
+			chunks = append(chunks, chunk{wire: s.wire(m), frames: m.Frames(), source: source})
 		}
 	}
 	return chunks
@@ -158,20 +161,18 @@ func (s *shard) answer(m *messages.Multicast) {
 	if o == nil || m.Answer == nil {
 		return
 	}
-	from := len(s.arena)
-	payload, err := s.kind.Codec.Append(s.arena, m.Answer)
+	b, from, err := s.kind.appendWire(s.arena, m.Answer)
 	if err != nil {
 		return
 	}
-	mid := len(payload)
-	s.arena = s.kind.appendFrame(payload, payload[from:mid], m.Answer)
-	s.touch(o, chunk{wire: s.arena[mid:], frames: 1, lent: true})
+	s.arena = b
+	s.touch(o, chunk{wire: b[from:], frames: 1, lent: true})
 }
 
 // evict closes a link to make room, unless it is closing anyway.
 func (o *Outbound) evict() bool {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	defer o.unlock()
 	if o.state != outOpen {
 		return false
 	}

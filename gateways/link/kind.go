@@ -40,6 +40,36 @@ type Binary interface {
 	Binary(m proto.Message) bool
 }
 
+// Framed is what a Codec implements that needs several frames for some of its
+// messages: they are one unit on the wire, nothing comes between.
+type Framed interface {
+	// AppendFrames appends all frames of m, whole, and is called instead of
+	// Append. It returns ErrNotOnWire as Append does.
+	AppendFrames(dst []byte, f Framing, m proto.Message) ([]byte, error)
+}
+
+// Parted is what a Framed implements some of whose messages hold large parts that
+// go on the wire as they are: those are not copied.
+type Parted interface {
+	// AppendParts is AppendFrames, but leaves parts out and appends them to parts,
+	// in order. They are frozen.
+	AppendParts(dst []byte, parts []Part, f Framing, m proto.Message) ([]byte, []Part, error)
+}
+
+// Part belongs before the byte at index At of what AppendParts returns.
+type Part struct {
+	At   int
+	Wire []byte
+}
+
+// Lender is what a Parted implements some of whose messages are in memory that is
+// used again.
+type Lender interface {
+	// GiveBack is told of a message that came as messages.Paced: it is written, or
+	// copied, and read no more. A message that is lost is not given back.
+	GiveBack(m proto.Message)
+}
+
 // Framing puts payloads into the frames of a transport, in one direction.
 type Framing interface {
 	// Overhead is how many bytes AppendFrame and AppendBinary add at most.
@@ -61,25 +91,33 @@ type Framing interface {
 type Kind struct {
 	Codec         Codec
 	Framing       Framing
-	OutboundLimit int           // bytes of backlog a link may have when a frame comes
-	OutboundCount int           // frames of backlog a link may have when a frame comes; 0: any
-	SlowCode      uint32        // WebSocket code for a link that is over its limits; 0: 1013
-	WriteTimeout  time.Duration // how long one write may block
-	Ping          time.Duration // between our pings; 0: none
-	Dead          time.Duration // silence after which a link is closed; 0: never
-	RoundTrips    bool          // servers are told how long pings take, the first of them right after the link's first second
-	CloseCodes    []uint32      // of the protocol's own, to be counted by name
-	MessageRate   float64       // messages a second that are read from a peer, at least 1, with a burst of as many; 0: any
-	Budget        *Budget       // node-wide ceiling
-	Shards        int           // fan-out shards; 0: half as many as processors, because the other half reads and decides
+	OutboundLimit int             // bytes of backlog a link may have when a frame comes; what is queued apart counts 128 more
+	OutboundCount int             // frames of backlog a link may have when a frame comes; 0: any
+	SlowCode      uint32          // WebSocket code for a link that is over its limits; 0: 1013
+	WriteTimeout  time.Duration   // how long one write may block
+	StallBytes    int             // backlog from which a link is behind
+	StallAfter    time.Duration   // a link that is behind and of whose backlog nothing is taken for so long is closed; 0: WriteTimeout is enough
+	Ping          time.Duration   // between our pings; 0: none
+	Dead          time.Duration   // silence after which a link is closed; 0: never
+	RoundTrips    bool            // servers are told how long pings take, the first of them right after the link's first second
+	CloseCodes    []uint32        // of the protocol's own, to be counted by name
+	MessageRate   float64         // messages a second that are read from a peer, at least 1, with a burst of as many; 0: any
+	Inline        bool            // links may write on the goroutine of who sends to them: where most of that is streams, each from one peer to another
+	Budget        *Budget         // node-wide ceiling
+	Late          tree.DropReason // counts frames that come for a link that has ended; those being written then are counted, too. 0: nobody asks
+	Shards        int             // fan-out shards; 0: half as many as processors, because the other half reads and decides
 
 	binary  Binary // nil: all frames are text
+	framed  Framed // nil: one frame a message
+	parted  Parted // nil: no parts
+	lender  Lender // nil: nothing is given back
 	root    *actor.RootContext
 	driver  func(func()) // runs a goroutine
 	metrics *tree.Metrics
 	log     *slog.Logger
 	start   time.Time
 	clock   atomic.Int64 // coarse seconds since start, kept by the shards' wheel
+	behind  atomic.Int64 // links with more than StallBytes to be written
 	unsaid  atomic.Int64 // links whose last words are not with the kernel yet
 	links   *tree.Counter
 	frames  *tree.Counter // in
@@ -99,6 +137,9 @@ func New(sys *actor.ActorSystem, k *Kind) *Kind {
 	k.metrics = tree.Of(sys)
 	k.log = tree.Log(sys)
 	k.binary, _ = k.Codec.(Binary)
+	k.framed, _ = k.Codec.(Framed)
+	k.parted, _ = k.Codec.(Parted)
+	k.lender, _ = k.Codec.(Lender)
 	if k.SlowCode == 0 {
 		k.SlowCode = closeSlow
 	}
@@ -143,25 +184,45 @@ func (k *Kind) Frames() int64 { return k.frames.Load() }
 // seconds since start. All shards of a gateway must agree on them.
 func (k *Kind) seconds() int64 { return seconds(time.Since(k.start)) }
 
+// Behind is how many links have more than StallBytes to be written, if StallAfter
+// is set.
+func (k *Kind) Behind() int64 { return k.behind.Load() }
+
 // Links is how many links are open now.
 func (k *Kind) Links() int64 { return k.links.Load() }
 
 // encodeBuffers hold payloads while they are put into frames.
 var encodeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, startBuffer); return &b }}
 
-// frame encodes m whole.
+// frame encodes m whole, in memory of its own.
 func (k *Kind) frame(m proto.Message) ([]byte, error) {
 	buf := encodeBuffers.Get().(*[]byte)
 	defer encodeBuffers.Put(buf)
-	payload, err := k.Codec.Append((*buf)[:0], m)
+	b, from, err := k.appendWire((*buf)[:0], m)
 	if err != nil {
 		return nil, err
 	}
-	wire := k.appendFrame(make([]byte, 0, len(payload)+k.Framing.Overhead()), payload, m)
-	if cap(payload) <= keepBuffer {
-		*buf = payload[:0]
+	if cap(b) <= keepBuffer {
+		*buf = b[:0]
 	}
-	return wire, nil
+	return append(make([]byte, 0, len(b)-from), b[from:]...), nil
+}
+
+// appendWire appends m as it goes on the wire, behind scratch of its own: the
+// wire is what it returns from index from on. On an error b is dst.
+func (k *Kind) appendWire(dst []byte, m proto.Message) (b []byte, from int, err error) {
+	start := len(dst)
+	if k.framed != nil {
+		if b, err = k.framed.AppendFrames(dst, k.Framing, m); err != nil {
+			return dst, start, err
+		}
+		return b, start, nil
+	}
+	if b, err = k.Codec.Append(dst, m); err != nil {
+		return dst, start, err
+	}
+	from = len(b)
+	return k.appendFrame(b, b[start:from], m), from, nil
 }
 
 // appendFrame appends payload, which is m encoded, as a frame of the right type.

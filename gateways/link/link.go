@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"parley/actors/tree"
+	"parley/messages"
 	"parley/messages/linkpb"
 )
 
@@ -57,8 +58,8 @@ const (
 // reader, and writes what is not fanned out.
 //
 //	parent    links
-//	receives  linkpb.Accepted, linkpb.Close, linkpb.Settled, readDone, ended, lostFrames, ponged, acceptLate; any message its codec can encode
-//	sends     linkpb.Opened to upstream; decoded messages, linkpb.RoundTrip and linkpb.Closed to the server; attach and detach to its shard
+//	receives  linkpb.Accepted, linkpb.Close, linkpb.Settled, messages.Paced, readDone, ended, lostFrames, ponged, room, acceptLate; any message its codec can encode
+//	sends     linkpb.Opened to upstream; decoded messages, linkpb.RoundTrip and linkpb.Closed to the server; linkpb.Taken to who sent messages.Paced; attach and detach to its shard
 //	stops     when the peer is gone, on linkpb.Close, when its outbound ended, when nobody serves it
 type link struct {
 	kind     *Kind // fixed at spawn, as all of this block
@@ -71,7 +72,8 @@ type link struct {
 
 	server  *actor.PID // set by Accepted
 	late    *tree.Timer
-	leaving bool // it is over, but Accepted may be on its way: who sent it must be told
+	leaving bool   // it is over, but Accepted may be on its way: who sent it must be told
+	owed    []owed // owned: who waits for room
 }
 
 // readDone comes from the reader, once. It may find the link already stopped.
@@ -111,6 +113,10 @@ func (l *link) Receive(ctx actor.Context) {
 		l.onLost(ctx, m)
 	case *ponged:
 		l.onPonged(ctx, m)
+	case *messages.Paced:
+		l.onPaced(ctx, m)
+	case room:
+		l.onRoom(ctx)
 	case actor.SystemMessage, actor.AutoReceiveMessage:
 		// Several of these are protobuf messages too; keep them off the wire.
 	case proto.Message:
@@ -139,7 +145,8 @@ func (l *link) onAccepted(ctx actor.Context) {
 	case l.server == nil:
 		l.server = ctx.Sender()
 		r := &reader{kind: l.kind, socket: l.socket, out: l.out, root: ctx.ActorSystem().Root, link: ctx.Self(), server: l.server}
-		go r.run()
+		r.ready, _ = l.socket.(interface{ Ready() bool })
+		r.start()
 	}
 }
 
@@ -197,23 +204,35 @@ func (l *link) onPonged(ctx actor.Context, m *ponged) {
 }
 
 func (l *link) onMessage(ctx actor.Context, m proto.Message) {
-	defer l.out.credit.give(l.kind.Codec.Charge(m))
+	l.write(ctx, m, l.kind.Codec.Charge(m))
+}
+
+// write encodes m into memory that is used again: what the kernel does not take
+// is copied. charge is credit to give back when it is written.
+func (l *link) write(ctx actor.Context, m proto.Message, charge uint32) {
 	if l.out.credit.closed.Load() {
 		return // closing: nothing follows the goodbye, so nothing is worth encoding
 	}
-	wire, err := l.kind.frame(m)
+	buf := encodeBuffers.Get().(*[]byte)
+	defer encodeBuffers.Put(buf)
+	b, from, err := l.kind.appendWire((*buf)[:0], m)
 	if err != nil {
 		tree.Log(ctx.ActorSystem()).Error("message has no frame", slog.String("link", ctx.Self().GetId()),
 			slog.String("message", string(m.ProtoReflect().Descriptor().FullName())), slog.Any("error", err))
+		l.out.credit.give(charge)
 		return
 	}
-	l.out.send(nil, chunk{wire: wire, frames: 1})
+	l.out.send(nil, chunk{wire: b[from:], frames: 1, lent: true, charge: charge})
+	if cap(b) <= keepBuffer {
+		*buf = b[:0]
+	}
 }
 
 func (l *link) onStopped(ctx actor.Context) {
 	if l.server != nil {
 		ctx.Send(l.server, &linkpb.Closed{})
 	}
+	l.payAll(ctx)
 	l.late.Stop()
 	l.kind.links.Add(-1)
 	l.out.shut(closeGoingAway, "going away") // nothing, if it was shut before

@@ -95,7 +95,7 @@ func (l *links) Receive(ctx actor.Context) {
 
 func (l *links) onStarted(ctx actor.Context) {
 	root, self := ctx.ActorSystem().Root, ctx.Self()
-	l.mold = tree.NewMold(ctx.ActorSystem(), tree.Spec{})
+	l.mold = tree.NewMold(ctx.ActorSystem(), tree.Spec{Inline: l.kind.Inline, Refused: l.kind.refusePaced})
 	l.kind.Budget.over = func() { root.Send(self, overBudget{}) }
 }
 

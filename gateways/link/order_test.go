@@ -85,7 +85,7 @@ func keepsOrder(t *rapid.T, sys *actor.ActorSystem, secret bool) {
 			step++
 			synctest.Wait()
 			r.check(t)
-			if queued := r.out.queuedNow(); queued > limit+biggest {
+			if queued := r.out.queuedNow(); queued > limit+biggest+chunkCost {
 				t.Fatalf("%d bytes queued with a limit of %d and frames of %d at most", queued, limit, biggest)
 			}
 		},

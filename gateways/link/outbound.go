@@ -1,12 +1,12 @@
 package link
 
 import (
-	"errors"
 	"io"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"parley/actors/tree"
 )
@@ -26,13 +26,18 @@ type Outbound struct {
 
 	credit credit       // inbound, here because answers go out here
 	seen   atomic.Int64 // coarse seconds (Kind.clock) when the peer was last heard
-	bytes  atomic.Int64 // queued or in flight while open; written under mu, read by the shards
+	bytes  atomic.Int64 // queued, with chunkCost, or in flight, while open; written under mu, read by the shards
 
 	mu       sync.Mutex
-	queue    []chunk // behind what conn keeps, oldest first
-	flight   int     // of bytes: handed to conn, and not all with the kernel
-	draining bool    // a goroutine is on it; nobody else may write
+	queue    []chunk       // behind what conn keeps, oldest first
+	flight   int           // of bytes: handed to conn, and not all with the kernel
+	flown    int           // frames of flight
+	flying   proto.Message // drain's: ends in what is being written, uncopied; nil: nothing does
+	lagging  lagging
+	draining bool // a goroutine is on it; nobody else may write
 	state    outState
+	wanted   bool              // the link actor wants to hear of room
+	said     []any             // for the link actor, when mu is free
 	lost     map[string]uint64 // dropped frames to report, by source
 	reported time.Time         // when lost was last told
 
@@ -56,9 +61,16 @@ const (
 type chunk struct {
 	wire   []byte
 	frames int
-	source string // not empty: may be dropped, oldest first, and is reported under this name
-	lent   bool   // wire is the caller's again after send: copy it to keep it
+	source string        // not empty: may be dropped, oldest first, and is reported under this name
+	lent   bool          // wire is the caller's again after send: copy it to keep it
+	charge uint32        // credit to give back when it is written: who does not read answers asks no more
+	whole  proto.Message // not nil: given back when this, the last of it, is copied or written
 }
+
+// chunkCost is what a chunk in a queue takes beside its bytes: its place, the
+// allocation of a copy, and what growing the queue leaves behind. Without it, a
+// thousand answers of three bytes would count as nothing, and take 130 KB.
+const chunkCost = 128
 
 const (
 	closeLinger   = 5 * time.Second // what a closing peer gets to take the close frame, and again to hang up
@@ -66,6 +78,7 @@ const (
 	reportPause   = time.Second     // between two reports of dropped frames to one peer
 	closeSlow     = 1013            // WebSocket: try again later
 	reasonSlow    = "slow consumer"
+	reasonStalled = "takes nothing"
 	reasonCeiling = "node out of room for queues"
 )
 
@@ -81,12 +94,30 @@ func (*ended) IgnoreDeadLetterLogging() {}
 // IgnoreDeadLetterLogging marks messages that may find the link stopped.
 func (*lostFrames) IgnoreDeadLetterLogging() {}
 
+// say keeps m for unlock.
+func (o *Outbound) say(m any) { o.said = append(o.said, m) }
+
+// unlock frees mu, and tells the link actor then: it may run on this goroutine,
+// and write at once.
+func (o *Outbound) unlock() {
+	said, tell := o.said, o.tell
+	o.said = nil
+	o.mu.Unlock()
+	for _, m := range said {
+		tell(m)
+	}
+}
+
 // send writes chunks, a step at a time, until the kernel takes no more; the
 // others are queued. join is scratch space that is returned grown.
 func (o *Outbound) send(join []byte, chunks ...chunk) []byte {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	for len(chunks) > 0 && o.state == outOpen {
+	defer o.unlock()
+	for len(chunks) > 0 {
+		if o.state != outOpen {
+			o.tooLate(chunks)
+			break
+		}
 		if o.draining {
 			o.enqueue(chunks[0])
 			chunks = chunks[1:]
@@ -101,10 +132,44 @@ func (o *Outbound) send(join []byte, chunks ...chunk) []byte {
 			}
 			wire = join
 		}
-		o.write(wire)
+		o.write(wire, framesOf(chunks[:n])) // what the kernel did not take is copied
+		o.giveBack(chunks[:n])
+		o.settle(chunks[:n])
 		chunks = chunks[n:]
 	}
 	return join
+}
+
+// tooLate counts what came for a link that has ended.
+func (o *Outbound) tooLate(chunks []chunk) {
+	if o.kind.Late != 0 {
+		o.kind.metrics.Drop(o.kind.Late, framesOf(chunks))
+	}
+}
+
+// giveBack returns the memory of messages that end in chunks.
+func (o *Outbound) giveBack(chunks []chunk) {
+	for i := range chunks {
+		if m := chunks[i].whole; m != nil {
+			o.kind.lender.GiveBack(m)
+		}
+	}
+}
+
+func framesOf(chunks []chunk) (n int) {
+	for _, c := range chunks {
+		n += c.frames
+	}
+	return n
+}
+
+// settle gives back the credit of what was handed over.
+func (o *Outbound) settle(chunks []chunk) {
+	for i := range chunks {
+		if c := chunks[i].charge; c > 0 {
+			o.credit.give(c)
+		}
+	}
 }
 
 // oneWrite is how many chunks are joined for one write. What the kernel leaves
@@ -118,8 +183,9 @@ func oneWrite(chunks []chunk) int {
 	return n
 }
 
-// write hands bytes to the connection; a goroutine takes over if it keeps some.
-func (o *Outbound) write(wire []byte) {
+// write hands frames to the connection; a goroutine takes over if it keeps some.
+func (o *Outbound) write(wire []byte, frames int) {
+	o.flown += frames
 	kept, err := o.hand(wire)
 	if err != nil {
 		o.fail()
@@ -129,7 +195,9 @@ func (o *Outbound) write(wire []byte) {
 		o.inFlight(kept)
 		o.draining = true
 		o.kind.driver(o.drain)
+		return
 	}
+	o.flown = 0
 }
 
 // hand writes through TLS, if there is any.
@@ -164,6 +232,11 @@ func (o *Outbound) full() bool {
 // enqueue takes one chunk into the backlog. A backlog that is already over the
 // limit loses what it may lose, or ends the link.
 func (o *Outbound) enqueue(c chunk) {
+	if o.stalled() {
+		o.kind.metrics.Drop(tree.SlowConsumer, c.frames)
+		o.closeSlow(tree.SlowConsumer, reasonStalled)
+		return
+	}
 	if o.full() {
 		o.dropLossy()
 		if o.full() {
@@ -171,6 +244,7 @@ func (o *Outbound) enqueue(c chunk) {
 				o.lose(c)
 				return
 			}
+			o.kind.metrics.Drop(tree.SlowConsumer, c.frames)
 			o.closeSlow(tree.SlowConsumer, reasonSlow)
 			return
 		}
@@ -179,7 +253,7 @@ func (o *Outbound) enqueue(c chunk) {
 		c.wire = append([]byte(nil), c.wire...)
 	}
 	o.queue = append(o.queue, c)
-	o.grow(len(c.wire))
+	o.grow(len(c.wire) + chunkCost)
 }
 
 // grow counts bytes. Those of a link that is closing are gone soon, and count
@@ -206,7 +280,7 @@ func (o *Outbound) dropLossy() {
 			kept = append(kept, c)
 			continue
 		}
-		freed += len(c.wire)
+		freed += len(c.wire) + chunkCost
 		o.lose(c)
 	}
 	clear(o.queue[len(kept):])
@@ -224,9 +298,7 @@ func (o *Outbound) lose(c chunk) {
 
 // clearQueue drops the backlog and returns how many frames that were.
 func (o *Outbound) clearQueue() (frames int) {
-	for _, c := range o.queue {
-		frames += c.frames
-	}
+	frames = framesOf(o.queue)
 	o.grow(-o.queued())
 	o.queue = nil
 	return frames
@@ -236,14 +308,14 @@ func (o *Outbound) clearQueue() (frames int) {
 func (o *Outbound) closeSlow(r tree.DropReason, reason string) {
 	o.kind.metrics.Drop(r, o.clearQueue())
 	o.close(o.kind.SlowCode, reason)
-	o.tell(&ended{reason})
+	o.say(&ended{reason})
 }
 
 // shut sends a close frame behind what is being written, and ends the socket
 // when the peer has taken it, or after closeLinger. code 0: no frame.
 func (o *Outbound) shut(code uint32, reason string) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	defer o.unlock()
 	if o.state == outOpen {
 		o.close(code, reason)
 	}
@@ -252,6 +324,7 @@ func (o *Outbound) shut(code uint32, reason string) {
 func (o *Outbound) close(code uint32, reason string) {
 	o.grow(-int(o.bytes.Load()))
 	o.state = outClosing
+	o.lag()
 	o.credit.close()
 	o.conn.hurry(time.Now().Add(closeLinger))
 	o.conn.hangUp(2 * closeLinger)
@@ -262,7 +335,7 @@ func (o *Outbound) close(code uint32, reason string) {
 			o.queue = append(o.queue, chunk{wire: frame, frames: 1})
 			return
 		}
-		o.write(frame)
+		o.write(frame, 0)
 	}
 	if !o.draining && o.state != outDead {
 		o.finish()
@@ -282,90 +355,19 @@ func (o *Outbound) fail() {
 	if o.state == outDead {
 		return
 	}
-	o.kind.metrics.Drop(tree.WriteFailed, o.clearQueue())
+	lost := o.clearQueue()
+	if o.kind.Late != 0 {
+		lost += o.flown // some of them may have been taken
+	}
+	o.kind.metrics.Drop(tree.WriteFailed, lost)
 	o.inFlight(0)
 	told := o.state == outClosing
 	o.state = outDead
+	o.lag()
 	o.kind.unsaid.Add(-1)
 	o.credit.close()
 	o.conn.hangUp(0)
 	if !told {
-		o.tell(&ended{"write failed"})
+		o.say(&ended{"write failed"})
 	}
-}
-
-// drain runs while there is a backlog.
-func (o *Outbound) drain() {
-	for {
-		err := o.conn.flush(o.kind.WriteTimeout)
-		wire, more := o.next(err)
-		if !more {
-			return
-		}
-		if len(wire) > 0 {
-			if _, err := o.hand(wire); err != nil {
-				o.mu.Lock()
-				o.fail()
-				o.draining = false
-				o.mu.Unlock()
-				return
-			}
-		}
-	}
-}
-
-// next decides what drain does after a flush: err ends the link or closes it
-// as slow; nothing queued ends drain; else the oldest chunks are joined.
-func (o *Outbound) next(err error) (wire []byte, more bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) && o.state == outOpen {
-			o.closeSlow(tree.SlowConsumer, reasonSlow)
-			return nil, true
-		}
-		o.fail()
-	}
-	if o.state != outDead {
-		o.inFlight(o.conn.kept())
-	}
-	o.report()
-	if o.state == outDead || len(o.queue) == 0 {
-		if o.state != outDead && o.flight > 0 {
-			return nil, true // TLS wrote on its own meanwhile
-		}
-		o.draining = false
-		o.queue = nil
-		if o.state == outClosing {
-			o.finish()
-		}
-		return nil, false
-	}
-	n := oneWrite(o.queue)
-	wire = o.queue[0].wire
-	if n > 1 {
-		wire = append([]byte(nil), wire...)
-		for _, c := range o.queue[1:n] {
-			wire = append(wire, c.wire...)
-		}
-	}
-	clear(o.queue[:n])
-	o.queue = o.queue[n:]
-	o.flight += len(wire)
-	return wire, true
-}
-
-// report tells the link actor about lost frames: when the backlog is gone, and
-// meanwhile once a second.
-func (o *Outbound) report() {
-	if len(o.lost) == 0 || o.state != outOpen {
-		return
-	}
-	now := time.Now()
-	if len(o.queue) > 0 && now.Sub(o.reported) < reportPause {
-		return
-	}
-	o.reported = now
-	o.tell(&lostFrames{o.lost})
-	o.lost = nil
 }

@@ -24,7 +24,7 @@ func TestSlowConsumerIsTold(t *testing.T) {
 		n := flood(r.out, size, 1000, "")
 		// The window takes 4½ frames; behind the half one, the backlog takes what
 		// fits and one more.
-		if want := 5 + limit/size + 1 + 1; n != want {
+		if want := 5 + limit/(size+chunkCost) + 1 + 1; n != want {
 			t.Errorf("%d frames were taken, want %d", n, want)
 		}
 		if !slices.Equal(r.reasons(), []string{reasonSlow}) {
@@ -39,8 +39,9 @@ func TestSlowConsumerIsTold(t *testing.T) {
 		if !r.eof {
 			t.Error("the stream did not end behind the goodbye")
 		}
-		if got := tree.Of(sys).Dropped(tree.SlowConsumer); got != int64(limit/size+1) {
-			t.Errorf("%d frames counted as dropped, want %d", got, limit/size+1)
+		// With the one that found no room.
+		if got := tree.Of(sys).Dropped(tree.SlowConsumer); got != int64(limit/(size+chunkCost)+2) {
+			t.Errorf("%d frames counted as dropped, want %d", got, limit/(size+chunkCost)+2)
 		}
 		r.check(t)
 		r.close()
@@ -127,7 +128,7 @@ func TestDropOldest(t *testing.T) {
 		if got := flood(r.out, size, n, "news"); got != n {
 			t.Fatalf("closed after %d frames", got)
 		}
-		if q := r.out.queuedNow(); q > limit+size || q < limit/4*3 {
+		if q := r.out.queuedNow(); q > limit+size+chunkCost || q < limit/4*3 {
 			t.Errorf("%d bytes are queued with a limit of %d", q, limit)
 		}
 		r.out.send(nil, chunk{wire: frame("firm"), frames: 1}) // finds room
@@ -186,7 +187,7 @@ func TestDropsAreReportedOnceASecond(t *testing.T) {
 func TestFirmFramesAreNeverDroppedForLossyOnes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sys := testkit.System(t)
-		r := newRig(t, sys, 100, false, func(k *Kind) { k.OutboundLimit = 1000 })
+		r := newRig(t, sys, 100, false, func(k *Kind) { k.OutboundLimit = 10 * (100 + chunkCost) })
 		firm := flood(r.out, 100, 13, "") // 1 with the kernel, 1 in flight, 11 queued
 		if lossy := flood(r.out, 100, 5, "news"); firm != 13 || lossy != 5 {
 			t.Fatalf("closed after %d firm and %d lossy frames", firm, lossy)

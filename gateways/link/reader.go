@@ -29,26 +29,51 @@ var readBuffers = sync.Pool{New: func() any { b := make([]byte, 0, startBuffer);
 type reader struct {
 	kind   *Kind
 	socket Socket
+	ready  interface{ Ready() bool } // socket, if it can tell what it has read ahead; nil: it cannot
 	out    *Outbound
 	root   *actor.RootContext
 	link   *actor.PID
 	server *actor.PID
+
+	limiter *rate.Limiter // nil: any rate
+	shed    int64         // second of the clock in which it moved to a new stack
+}
+
+// start reads on a goroutine of its own.
+func (r *reader) start() {
+	if m := r.kind.MessageRate; m > 0 {
+		r.limiter = rate.NewLimiter(rate.Limit(m), max(1, int(m)))
+	}
+	r.shed = -1 // the first message is often the last for long
+	go r.run()
+}
+
+// shedding reports that it is time to wait on another goroutine, if waiting it
+// is: what handled a message may have made the stack several times as large as
+// an idle link needs, and the collector takes minutes to make it small again.
+func (r *reader) shedding() bool {
+	now := r.kind.clock.Load()
+	if now == r.shed || r.ready != nil && r.ready.Ready() {
+		return false
+	}
+	r.shed = now
+	return true
 }
 
 func (r *reader) run() {
 	defer r.rescue()
-	var limiter *rate.Limiter
-	if m := r.kind.MessageRate; m > 0 {
-		limiter = rate.NewLimiter(rate.Limit(m), max(1, int(m)))
-	}
 	for {
 		if err := r.one(); err != nil {
 			r.root.Send(r.link, &readDone{err})
 			discard(r.socket)
 			return
 		}
-		if limiter != nil {
-			_ = limiter.Wait(context.Background()) // at most a second, see MessageRate
+		if r.limiter != nil {
+			_ = r.limiter.Wait(context.Background()) // at most a second, see MessageRate
+		}
+		if r.shedding() {
+			go r.run()
+			return
 		}
 	}
 }

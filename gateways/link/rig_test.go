@@ -133,7 +133,7 @@ func (r *rig) check(t fatal) {
 	defer o.mu.Unlock()
 	size := o.flight
 	for _, c := range o.queue {
-		size += len(c.wire)
+		size += len(c.wire) + chunkCost
 	}
 	if o.state != outOpen {
 		size = 0

@@ -106,8 +106,12 @@ func (s *shard) Receive(ctx actor.Context) {
 // refused runs on a sender's goroutine when the queue is over its limit. The
 // sender's answer is lost with the message: nothing was promised.
 func (s *shard) refused(msg any) {
-	s.kind.metrics.Drop(tree.MailboxFull, 1)
 	m, ok := msg.(*messages.Multicast)
+	lost := 1
+	if ok && m.Count > 0 {
+		lost = m.Count * (len(m.Members) + len(m.Lossy))
+	}
+	s.kind.metrics.Drop(tree.MailboxFull, lost)
 	if ok && m.Charge > 0 {
 		s.kind.root.Send(s.self, settle{m.Origin, m.Charge})
 	}

@@ -33,7 +33,12 @@ type site struct {
 
 func newSite(t *testing.T, conf *tls.Config, change func(*Kind)) *site {
 	t.Helper()
-	s := &site{t: t, sys: tree.New(tree.Options{})}
+	return newSiteOn(t, tree.New(tree.Options{}), conf, change, func() actor.Actor { return funcActor(serveAll) })
+}
+
+func newSiteOn(t *testing.T, sys *actor.ActorSystem, conf *tls.Config, change func(*Kind), server func() actor.Actor) *site {
+	t.Helper()
+	s := &site{t: t, sys: sys}
 	s.kind = newKind(s.sys, change)
 	var links *actor.PID
 	started := make(chan struct{})
@@ -43,7 +48,7 @@ func newSite(t *testing.T, conf *tls.Config, change func(*Kind)) *site {
 				return
 			}
 			s.fan = SpawnShards(ctx, "fanout", s.kind)
-			up := tree.Spawn(ctx, "servers", tree.Spec{New: func() actor.Actor { return funcActor(serveAll) }})
+			up := tree.Spawn(ctx, "servers", tree.Spec{Inline: true, New: server})
 			links = SpawnLinks(ctx, "links", s.kind, s.fan.Shards, up)
 			close(started)
 		})

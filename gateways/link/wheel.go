@@ -14,6 +14,10 @@ import (
 // again. A power of two above the usual ping and dead times.
 const wheelSlots = 128
 
+// trimEvery is how often, in seconds, a shard lets go of room for parcels, whose
+// size is that of its busiest moment.
+const trimEvery = 16
+
 // wheel visits each link at its next due second: one timer for all pings and
 // silence deadlines of a shard.
 type wheel struct {
@@ -59,6 +63,9 @@ func (s *shard) onTick(ctx actor.Context, m tick) {
 		s.wheel.now++
 		s.turn(s.wheel.now)
 	}
+	if s.wheel.now%trimEvery == 0 {
+		s.work = nil
+	}
 }
 
 // turn visits the links of one second.
@@ -82,10 +89,11 @@ func (s *shard) turn(now int64) {
 }
 
 // visit pings a link, or ends one that was silent for too long. One with a
-// backlog is not asked for signs of life: the write time-out watches it.
+// backlog is not asked for signs of life: the write time-out watches it. One that
+// nobody reads cannot give any; it is pinged, so that it sees that we live.
 func (s *shard) visit(o *Outbound, now int64) {
 	behind := o.bytes.Load() > 0
-	if behind {
+	if behind || o.credit.spent() {
 		o.Seen()
 	}
 	ping, dead := seconds(s.kind.Ping), seconds(s.kind.Dead)
@@ -147,8 +155,8 @@ func (o *Outbound) Ponged(data []byte) {
 	}
 	took := time.Since(q.at)
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.tell(&ponged{took})
+	defer o.unlock()
+	o.say(&ponged{took})
 }
 
 // Pong answers a ping.

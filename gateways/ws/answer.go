@@ -45,16 +45,15 @@ func (v *view) readAnswer(b []byte) (int, error) {
 		v.left = rest[:v.came(rest)]
 	}
 	if len(v.left) == 0 {
-		bursts.Put(v.burst)
-		v.burst = nil
+		v.drop()
 	}
 	return n, nil
 }
 
 // read takes in the whole header, which is no longer than a burst.
 func (a *answer) read(v *view) error {
-	v.burst = bursts.Get().(*[]byte)
-	buf, have := *v.burst, 0
+	v.burst = bursts.Get().(*burst)
+	buf, have := v.burst.b, 0
 	for {
 		n, err := v.Conn.Read(buf[have:])
 		have += n
@@ -70,8 +69,7 @@ func (a *answer) read(v *view) error {
 			err = errLongAnswer
 		}
 		if err != nil {
-			bursts.Put(v.burst)
-			v.burst = nil
+			v.drop()
 			return err
 		}
 	}

@@ -42,6 +42,12 @@ func (Framing) AppendBinary(dst, payload []byte) []byte {
 	return append(appendHeader(dst, finBit|opBinary, len(payload)), payload...)
 }
 
+// AppendBinaryHeader appends what goes before a payload of size bytes in a whole
+// binary frame.
+func (Framing) AppendBinaryHeader(dst []byte, size int) []byte {
+	return appendHeader(dst, finBit|opBinary, size)
+}
+
 // AppendClose implements link.Framing.
 func (Framing) AppendClose(dst []byte, code uint32, reason string) []byte {
 	reason = cut(reason)

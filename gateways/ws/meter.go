@@ -37,6 +37,7 @@ type meter struct {
 	second    int64
 	aside     bool // the frame being skipped is a control frame
 	done      int  // messages and control frames that came whole
+	messages  int  // messages of done
 	gaps      int  // times that nothing was under way any more
 }
 
@@ -151,6 +152,7 @@ func (m *meter) endFrame() {
 	case m.final:
 		m.fragments, m.size, m.final = 0, 0, false
 		m.done++
+		m.messages++
 		m.gaps++
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -15,6 +16,9 @@ import (
 	"parley/gateways/link"
 )
 
+// startFrame is how much room a frame without any gets first, in bytes.
+const startFrame = 512
+
 // Socket is one WebSocket connection, of either end. It implements link.Socket.
 type Socket struct {
 	view *view
@@ -22,6 +26,7 @@ type Socket struct {
 	kind int       // of the message that Next found
 	from io.Reader // of the message that Next found
 	done int       // messages and control frames that were read
+	read int       // messages of done
 }
 
 // view is the connection as the library sees it: reads are metered, and once
@@ -36,7 +41,8 @@ type view struct {
 	timing   int  // meter.gaps when it was
 
 	raw   syscall.RawConn // of the socket; nil: TLS, or no socket
-	burst *[]byte         // read ahead by await; nil: nothing
+	burst *burst          // read ahead; nil: nothing
+	busy  bool            // the last burst was full
 	left  []byte          // of burst, not yet handed on
 	ended error           // what comes behind left: a broken rule, or the stream's end
 
@@ -62,11 +68,13 @@ func (v *view) Read(b []byte) (int, error) {
 	if v.answer != nil {
 		return v.readAnswer(b)
 	}
+	if len(v.left) == 0 && v.ended == nil && v.raw != nil && len(b) < burstSize {
+		v.ahead()
+	}
 	if len(v.left) > 0 {
 		n := copy(b, v.left)
 		if v.left = v.left[n:]; len(v.left) == 0 {
-			bursts.Put(v.burst)
-			v.burst = nil
+			v.drop()
 		}
 		return n, nil
 	}
@@ -155,9 +163,11 @@ func (s *Socket) Writer() net.Conn { return s.view.Conn }
 
 // Next implements link.Socket.
 func (s *Socket) Next() (err error) {
-	s.view.renew()
-	if s.done == s.view.meter.done { // the library has read all that came
-		s.view.await()
+	if !s.Ready() {
+		s.view.renew()
+		if s.done == s.view.meter.done { // the library has read all that came
+			s.view.await()
+		}
 	}
 	if s.kind, s.from, err = s.ws.NextReader(); err != nil {
 		return s.why(err)
@@ -165,13 +175,17 @@ func (s *Socket) Next() (err error) {
 	return nil
 }
 
+// Ready reports that the next message is here, whole: Next and Read do not wait
+// for it.
+func (s *Socket) Ready() bool { return s.read < s.view.meter.messages }
+
 // Read implements link.Socket.
 func (s *Socket) Read(buf []byte) (frame []byte, binary bool, err error) {
 	frame = buf
 	text, checked := s.kind == websocket.TextMessage, len(buf)
 	for {
 		if len(frame) == cap(frame) {
-			frame = append(frame, 0)[:len(frame)]
+			frame = slices.Grow(frame, max(cap(frame), startFrame))
 		}
 		n, err := s.from.Read(frame[len(frame):cap(frame)])
 		frame = frame[:len(frame)+n]
@@ -187,6 +201,7 @@ func (s *Socket) Read(buf []byte) (frame []byte, binary bool, err error) {
 		}
 		if end {
 			s.done++
+			s.read++
 			return frame, !text, nil
 		}
 	}

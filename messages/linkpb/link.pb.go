@@ -398,6 +398,51 @@ func (x *RoundTrip) GetNanoseconds() uint64 {
 	return 0
 }
 
+// Taken answers messages.Paced: there is room for more.
+type Taken struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Charge        uint32                 `protobuf:"varint,1,opt,name=charge,proto3" json:"charge,omitempty"` // of what was taken, in sum
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Taken) Reset() {
+	*x = Taken{}
+	mi := &file_link_link_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Taken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Taken) ProtoMessage() {}
+
+func (x *Taken) ProtoReflect() protoreflect.Message {
+	mi := &file_link_link_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Taken.ProtoReflect.Descriptor instead.
+func (*Taken) Descriptor() ([]byte, []int) {
+	return file_link_link_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Taken) GetCharge() uint32 {
+	if x != nil {
+		return x.Charge
+	}
+	return 0
+}
+
 // Dropped tells a peer that frames it agreed to lose were dropped.
 type Dropped struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -409,7 +454,7 @@ type Dropped struct {
 
 func (x *Dropped) Reset() {
 	*x = Dropped{}
-	mi := &file_link_link_proto_msgTypes[7]
+	mi := &file_link_link_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -421,7 +466,7 @@ func (x *Dropped) String() string {
 func (*Dropped) ProtoMessage() {}
 
 func (x *Dropped) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[7]
+	mi := &file_link_link_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -434,7 +479,7 @@ func (x *Dropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dropped.ProtoReflect.Descriptor instead.
 func (*Dropped) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{7}
+	return file_link_link_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Dropped) GetSource() string {
@@ -462,7 +507,7 @@ type Close struct {
 
 func (x *Close) Reset() {
 	*x = Close{}
-	mi := &file_link_link_proto_msgTypes[8]
+	mi := &file_link_link_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -474,7 +519,7 @@ func (x *Close) String() string {
 func (*Close) ProtoMessage() {}
 
 func (x *Close) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[8]
+	mi := &file_link_link_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -487,7 +532,7 @@ func (x *Close) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Close.ProtoReflect.Descriptor instead.
 func (*Close) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{8}
+	return file_link_link_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Close) GetCode() uint32 {
@@ -516,7 +561,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_link_link_proto_msgTypes[9]
+	mi := &file_link_link_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -528,7 +573,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[9]
+	mi := &file_link_link_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -541,7 +586,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{9}
+	return file_link_link_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Drain) GetCode() uint32 {
@@ -567,7 +612,7 @@ type Drained struct {
 
 func (x *Drained) Reset() {
 	*x = Drained{}
-	mi := &file_link_link_proto_msgTypes[10]
+	mi := &file_link_link_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -579,7 +624,7 @@ func (x *Drained) String() string {
 func (*Drained) ProtoMessage() {}
 
 func (x *Drained) ProtoReflect() protoreflect.Message {
-	mi := &file_link_link_proto_msgTypes[10]
+	mi := &file_link_link_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -592,7 +637,7 @@ func (x *Drained) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drained.ProtoReflect.Descriptor instead.
 func (*Drained) Descriptor() ([]byte, []int) {
-	return file_link_link_proto_rawDescGZIP(), []int{10}
+	return file_link_link_proto_rawDescGZIP(), []int{11}
 }
 
 var File_link_link_proto protoreflect.FileDescriptor
@@ -622,7 +667,9 @@ const file_link_link_proto_rawDesc = "" +
 	"\x06charge\x18\x01 \x01(\rR\x06charge\x12\x10\n" +
 	"\x03all\x18\x02 \x01(\bR\x03all\"-\n" +
 	"\tRoundTrip\x12 \n" +
-	"\vnanoseconds\x18\x01 \x01(\x04R\vnanoseconds\"7\n" +
+	"\vnanoseconds\x18\x01 \x01(\x04R\vnanoseconds\"\x1f\n" +
+	"\x05Taken\x12\x16\n" +
+	"\x06charge\x18\x01 \x01(\rR\x06charge\"7\n" +
 	"\aDropped\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x04R\x05count\"3\n" +
@@ -646,7 +693,7 @@ func file_link_link_proto_rawDescGZIP() []byte {
 	return file_link_link_proto_rawDescData
 }
 
-var file_link_link_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_link_link_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_link_link_proto_goTypes = []any{
 	(*Opened)(nil),    // 0: link.Opened
 	(*Peer)(nil),      // 1: link.Peer
@@ -655,10 +702,11 @@ var file_link_link_proto_goTypes = []any{
 	(*Malformed)(nil), // 4: link.Malformed
 	(*Settled)(nil),   // 5: link.Settled
 	(*RoundTrip)(nil), // 6: link.RoundTrip
-	(*Dropped)(nil),   // 7: link.Dropped
-	(*Close)(nil),     // 8: link.Close
-	(*Drain)(nil),     // 9: link.Drain
-	(*Drained)(nil),   // 10: link.Drained
+	(*Taken)(nil),     // 7: link.Taken
+	(*Dropped)(nil),   // 8: link.Dropped
+	(*Close)(nil),     // 9: link.Close
+	(*Drain)(nil),     // 10: link.Drain
+	(*Drained)(nil),   // 11: link.Drained
 }
 var file_link_link_proto_depIdxs = []int32{
 	1, // 0: link.Opened.peer:type_name -> link.Peer
@@ -680,7 +728,7 @@ func file_link_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_link_link_proto_rawDesc), len(file_link_link_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
