@@ -10,6 +10,7 @@ import (
 
 	"parley/actors/tree"
 	"parley/messages/meshpb"
+	"parley/messages/relaypb"
 	"parley/testkit"
 )
 
@@ -38,7 +39,7 @@ func newClerk(t testing.TB, d *testkit.Driver, o Options, opts ...testkit.System
 	o.Now = time.Now
 	c.paper = tree.Spawn(c.sys.Root, "paper", tree.Spec{New: func() actor.Actor { return actor.ReceiveFunc(c.receive) }})
 	met := &meet{router: c.paper, hello: c.paper, commands: c.paper, peers: c.paper}
-	met.Channels = c.paper
+	met.Channels, met.Health = c.paper, c.paper
 	c.me = newReservations(&o, met).(*reservations)
 	c.top = tree.Spawn(c.sys.Root, "top", tree.Spec{Children: tree.Restart, New: func() actor.Actor {
 		return actor.ReceiveFunc(func(ctx actor.Context) {
@@ -70,7 +71,7 @@ func (c *clerk) receive(ctx actor.Context) {
 		}
 		a.Ticket = m.GetTicket()
 		ctx.Respond(a)
-	case *holds, *version, *synced, *post, *meshpb.Evict, *meshpb.OpenResponse, *meshpb.HoldingsResponse:
+	case *holds, *doubtful, *version, *synced, *post, *relaypb.Ailment, *meshpb.Evict, *meshpb.OpenResponse, *meshpb.HoldingsResponse:
 		c.told = append(c.told, m)
 	}
 }

@@ -18,6 +18,7 @@ const channelMost = 256
 const (
 	packetMost  = 1 << 20 // of one packet with records, so that messages are not held up behind it
 	listingMost = 6 << 20 // of one list, so that a frame can hold it
+	recordsSize = 8 << 20 // of all records that a peer is told at once, so that its link can hold them
 	entryBytes  = 72      // of an entry without its name, password and owner
 )
 
@@ -89,6 +90,20 @@ func wireClaim(c *claim) *meshpb.Claim {
 // reserving is the command that tells of a claim.
 func reserving(name string, c *claim) *meshpb.Command {
 	return &meshpb.Command{Name: cmdReserve, Channel: name, Password: hex.EncodeToString([]byte(c.hash)), Claim: wireClaim(c)}
+}
+
+// claimSize guesses how much an entry is on the wire, in bytes.
+func claimSize(name string, c *claim) int {
+	return entryBytes + len(name) + hex.EncodedLen(len(c.hash)) + len(c.owner.Value())
+}
+
+// trimmed is a record that one frame can hold.
+func trimmed(rec *meshpb.Record) *meshpb.Record {
+	short, left := cut(rec.GetEntries())
+	if left == 0 {
+		return rec
+	}
+	return &meshpb.Record{Node: rec.GetNode(), Boot: rec.GetBoot(), Ver: rec.GetVer(), Age: rec.GetAge(), Entries: short, Partial: true}
 }
 
 // recordSize guesses how much a record is on the wire, in bytes.

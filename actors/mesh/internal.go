@@ -71,6 +71,12 @@ type (
 		node, channel string
 		now           bool
 	}
+	// doubtful says whether there are holders that reservations does not know: trees
+	// are not to be trusted then. From reservations to router.
+	doubtful struct{ now bool }
+	// surveyed is the nodes that are there as link state tells, this one left out.
+	// From router to reservations, when it has changed, and ahead of records.
+	surveyed struct{ nodes map[string]bool }
 	// version is what hello tells of this node's record. From reservations to hello.
 	version struct{ ver uint64 }
 	// synced says that a peer has told what it knows. From reservations to peers.

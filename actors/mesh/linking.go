@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"parley/actors/tree"
 	"parley/messages/linkpb"
 	"parley/messages/meshpb"
 )
@@ -14,6 +15,9 @@ import (
 const (
 	yieldAge     = 30 * time.Second // a link older than that
 	yieldSilence = 5 * time.Second  // and silent for so long gives way to any other
+	// locatedMost is how long the router may take to say whose a name is: who
+	// dialled waits for answerAwaited.
+	locatedMost = 500 * time.Millisecond
 )
 
 // onPresented decides about a link whose handshake is here, or will not come.
@@ -42,9 +46,43 @@ func (p *peers) onPresented(ctx actor.Context, m *presented) {
 		p.log(ctx).Warn("node is of another chain: set the same chain on both, or remove it from neighbors",
 			slog.String("name", name), slog.String("chain", clip(m.handshake.GetChain())), slog.String("own", p.o.Chain))
 		p.dismiss(ctx, t, closeForbidden, byeChain, nil)
+	case p.known[name] && p.linked[name] == nil: // it may be another one's
+		t.claim = &meshpb.Handshake{Name: name}
+		if m.handshake != nil {
+			t.claim = m.handshake
+		}
+		ctx.Request(p.met.router, &whereabouts{m.who, name, m.handshake.GetBoot()})
+		tree.After(ctx, locatedMost, &located{who: m.who})
 	default:
 		p.contest(ctx, t, name, m.handshake)
 	}
+}
+
+// onLocated hears whether a name that a node came with is another one's, which
+// lives elsewhere in the mesh. While the router is too busy to tell, it is not.
+func (p *peers) onLocated(ctx actor.Context, m *located) {
+	t := p.ties[m.who.GetId()]
+	if t == nil || t.leaving || t.claim == nil {
+		return
+	}
+	claim := t.claim
+	t.claim = nil
+	if !m.taken {
+		p.contest(ctx, t, claim.GetName(), claim)
+		return
+	}
+	p.log(ctx).Warn("two nodes have the same name: give one of them another node-name",
+		slog.String("name", claim.GetName()), slog.String("remote", t.remote))
+	p.refuseName(ctx, t)
+}
+
+// refuseName ends a link to a node whose name is taken.
+func (p *peers) refuseName(ctx actor.Context, t *tie) {
+	var answer *meshpb.Handshake
+	if t.side == Accepted {
+		answer = p.handshake()
+	}
+	p.dismiss(ctx, t, closeInUse, byeInUse, answer)
 }
 
 // onNamesake ends a link to a node of this one's name. It is told who it found,
@@ -57,11 +95,7 @@ func (p *peers) onNamesake(ctx actor.Context, t *tie, m *meshpb.Handshake) {
 	case t.ticket.goal >= 0:
 		p.goals[t.ticket.goal].self = true
 	}
-	var answer *meshpb.Handshake
-	if t.side == Accepted {
-		answer = p.handshake()
-	}
-	p.dismiss(ctx, t, closeInUse, byeInUse, answer)
+	p.refuseName(ctx, t)
 }
 
 // contest lets a link in, unless there is one to that node which stays. What
@@ -75,11 +109,7 @@ func (p *peers) contest(ctx actor.Context, t *tie, name string, m *meshpb.Handsh
 	case old == t: // its handshake was late
 		p.tellUnlinked(ctx, t)
 	case old != nil && p.stays(old, t, name):
-		var answer *meshpb.Handshake
-		if t.side == Accepted {
-			answer = p.handshake()
-		}
-		p.dismiss(ctx, t, closeInUse, byeInUse, answer)
+		p.refuseName(ctx, t)
 		return
 	case old != nil:
 		old.leaving = true

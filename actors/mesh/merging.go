@@ -12,67 +12,82 @@ func (r *records) newer(node string, boot, ver uint64) bool {
 	return rec == nil || rec.boot < boot || rec.boot == boot && rec.ver < ver
 }
 
+// telling is a whole record, as somebody tells it.
+type telling struct {
+	node, from string // from is the peer that tells it, or the node itself
+	boot, ver  uint64
+	entries    iter.Seq2[string, claim]
+	partial    bool // it has more entries than these
+}
+
 // merge takes a whole record if it is newer than what is known, and reports
 // whether it is. heard is when anybody has last heard that node.
-func (r *records) merge(node string, boot, ver uint64, entries iter.Seq2[string, claim], heard time.Time) bool {
-	if node == r.own.node || boot == 0 || !r.newer(node, boot, ver) {
+func (r *records) merge(m telling, heard time.Time) bool {
+	if m.node == r.own.node || m.boot == 0 || !r.newer(m.node, m.boot, m.ver) {
 		return false
 	}
-	rec := r.of(node, boot, heard)
+	rec := r.of(m.node, m.from, m.boot, heard)
 	if rec == nil {
 		return false
 	}
 	if heard.After(rec.fresh) {
 		rec.fresh = heard
 	}
-	r.replace(rec, boot, ver, entries)
+	r.replace(rec, m)
 	return true
 }
 
-// replace makes a record what entries say, at (boot, ver). Changes that came
-// early stay, if they are of that boot.
-func (r *records) replace(rec *record, boot, ver uint64, entries iter.Seq2[string, claim]) {
-	if rec.boot != boot {
+// replace makes a record what is told. Changes that came early stay, if they are
+// of that boot.
+func (r *records) replace(rec *record, m telling) {
+	if rec.boot != m.boot {
 		r.forgetPending(rec)
 		rec.told = 0
 	}
-	rec.boot, rec.ver, rec.foreign, rec.doubt = boot, ver, boot == 0, false
-	rec.told = max(rec.told, ver)
-	r.fill(rec, entries)
+	rec.boot, rec.ver, rec.foreign, rec.doubt = m.boot, m.ver, m.boot == 0, false
+	rec.told = max(rec.told, m.ver)
+	var lacks time.Duration
+	switch {
+	case m.partial && m.from == m.node:
+		lacks = partialOwn
+	case m.partial:
+		lacks = partialElse
+	}
+	r.fill(rec, m.entries, lacks)
 	r.drain(rec)
 }
 
 // fill makes the entries of a record those, in the order of their arrival; of
-// two with the same name the smaller claim counts.
-func (r *records) fill(rec *record, entries iter.Seq2[string, claim]) {
-	gone := rec.entries
-	rec.entries = make(map[*held]*claim, len(gone))
-	for name, c := range entries {
-		h := r.names[name]
-		if h != nil && rec.entries[h] != nil {
-			if c.before(rec.entries[h]) {
-				r.put(rec, name, c)
+// two with the same name the smaller claim counts. What the record has no more
+// goes first: it makes room. lacks is as in whole.
+func (r *records) fill(rec *record, entries iter.Seq2[string, claim], lacks time.Duration) {
+	r.whole(rec, lacks)
+	known := make(map[*held]bool, len(rec.entries)) // of those that stay, what is not yet told
+	if len(rec.entries) > 0 {
+		for name := range entries {
+			if h := r.names[name]; h != nil && rec.entries[h] != nil {
+				known[h] = true
 			}
-			continue
 		}
-		if was := gone[h]; was != nil && len(rec.entries) < recordEntries {
-			delete(gone, h)
-			rec.entries[h] = was
-		}
-		if gone[h] == nil {
-			r.put(rec, name, c)
+		for _, h := range byName(rec.entries) {
+			if !known[h] {
+				r.drop(rec, h)
+			}
 		}
 	}
-	for _, h := range byName(gone) {
-		rec.entries[h] = gone[h]
-		r.drop(rec, h)
+	for name, c := range entries {
+		h := r.names[name]
+		if h == nil || rec.entries[h] == nil || known[h] || c.before(rec.entries[h]) {
+			r.put(rec, name, c)
+			delete(known, h)
+		}
 	}
 }
 
 // hear takes what a node says of its own record without showing it, and returns
 // that; nil: there are too many.
 func (r *records) hear(node string, boot, ver uint64, now time.Time) *record {
-	rec := r.of(node, boot, now)
+	rec := r.of(node, "", boot, now)
 	if rec == nil {
 		return nil
 	}
@@ -94,22 +109,22 @@ func (rec *record) behind() bool { return rec.told > rec.ver || rec.doubt }
 // it is newer than what was known. It also counts when it is not: others may
 // have told lies. Only that it crossed changes of the same node must be ruled
 // out, so knownBoot and knownVer are what was known when it was asked for.
-func (r *records) correct(node string, boot, ver uint64, entries iter.Seq2[string, claim], knownBoot, knownVer uint64, now time.Time) bool {
-	if r.merge(node, boot, ver, entries, now) {
+func (r *records) correct(m telling, knownBoot, knownVer uint64, now time.Time) bool {
+	if r.merge(m, now) {
 		return true
 	}
-	rec := r.nodes[node]
-	if rec == nil || boot == 0 {
+	rec := r.nodes[m.node]
+	if rec == nil || m.boot == 0 {
 		return false
 	}
 	rec.fresh = now
 	switch {
-	case rec.boot == boot && rec.ver == ver:
-		r.replace(rec, boot, ver, entries)
+	case rec.boot == m.boot && rec.ver == m.ver:
+		r.replace(rec, m)
 	case rec.boot == knownBoot && rec.ver == knownVer:
 		r.forgetPending(rec)
 		rec.told = 0
-		r.replace(rec, boot, ver, entries)
+		r.replace(rec, m)
 	}
 	return false
 }
@@ -117,12 +132,12 @@ func (r *records) correct(node string, boot, ver uint64, entries iter.Seq2[strin
 // show makes the record of a foreign node what it says it has open. As such
 // records have no version, only their node can tell.
 func (r *records) show(node string, entries iter.Seq2[string, claim], now time.Time) *record {
-	rec := r.of(node, 0, now)
+	rec := r.of(node, node, 0, now)
 	if rec == nil || !rec.foreign {
 		return nil
 	}
 	rec.fresh = now
-	r.fill(rec, entries)
+	r.fill(rec, entries, 0)
 	return rec
 }
 
@@ -131,7 +146,7 @@ func (r *records) show(node string, entries iter.Seq2[string, claim], now time.T
 func (r *records) convey(peer string, entries iter.Seq2[string, claim]) {
 	rec := r.vias[peer]
 	if rec == nil {
-		rec = &record{node: peer, foreign: true, via: true, entries: map[*held]*claim{}}
+		rec = &record{node: peer, foreign: true, via: true, entries: map[*held]*claim{}, keeping: keeping{by: peer}}
 		r.vias[peer] = rec
 	}
 	r.fill(rec, func(yield func(string, claim) bool) {
@@ -144,7 +159,7 @@ func (r *records) convey(peer string, entries iter.Seq2[string, claim]) {
 				return
 			}
 		}
-	})
+	}, 0)
 }
 
 // unconvey drops what convey booked.

@@ -154,18 +154,18 @@ func (o *outgoing) flush() {
 func (o *outgoing) cast(lanes []*lane, packets []*meshpb.Packet, size int, pb bool) {
 	casts := o.members(lanes)
 	if pb {
-		o.multicast(casts, &meshpb.Frame{Packets: packets}, size)
+		o.multicast(casts, &meshpb.Frame{Packets: packets}, size, len(packets))
 		return
 	}
 	for _, p := range packets {
-		o.multicast(casts, p, weigh(p))
+		o.multicast(casts, p, weigh(p), 1)
 	}
 }
 
-func (o *outgoing) multicast(casts []cast, m proto.Message, size int) {
+func (o *outgoing) multicast(casts []cast, m proto.Message, size, count int) {
 	shared := &messages.Shared{Message: m}
 	for _, c := range casts {
-		o.ctx.Send(c.shard, &messages.Multicast{Members: c.members, Frame: shared, Size: size})
+		o.ctx.Send(c.shard, &messages.Multicast{Members: c.members, Frame: shared, Size: size, Count: count})
 	}
 }
 
@@ -204,11 +204,20 @@ func (o *outgoing) add(l *lane) {
 	o.renumber()
 }
 
-// remove takes a lane out. What is queued for it is lost with the link.
-func (o *outgoing) remove(l *lane) {
+// remove takes a lane out, and returns how many packets are lost with it.
+func (o *outgoing) remove(l *lane) (lost int) {
 	o.lanes = slices.Delete(o.lanes, l.index, l.index+1)
-	l.down, l.queue = true, nil
+	lost = l.forget()
+	l.down = true
 	o.renumber()
+	return lost
+}
+
+// forget drops what is queued, and returns how many packets that were.
+func (l *lane) forget() (lost int) {
+	lost = len(l.queue)
+	l.queue, l.bytes, l.mark = nil, 0, 0
+	return lost
 }
 
 func (o *outgoing) find(name string) (int, bool) {
@@ -221,52 +230,6 @@ func (o *outgoing) renumber() {
 	}
 	o.casts = map[string][]cast{}
 	o.done = make([]bool, len(o.lanes))
-}
-
-// onLinked also takes what is learned later of a peer that is linked.
-func (r *router) onLinked(n *neighbor) {
-	if i, ok := r.out.find(n.name); ok {
-		old := r.out.lanes[i]
-		if old.member == n.member && old.side == n.side {
-			old.neighbor = *n
-			r.meet(old)
-			return
-		}
-		r.unlink(old)
-	}
-	l := &lane{neighbor: *n, since: r.now}
-	r.out.add(l)
-	r.meet(l)
-}
-
-// meet makes a lane's node known.
-func (r *router) meet(l *lane) {
-	v := r.topology.vertices[l.name]
-	if v == nil { // there is always room for peers
-		v = &vertex{name: strings.Clone(l.name), hash: nameHash(l.name), since: r.now, index: -1}
-		r.topology.vertices[l.name] = v
-	}
-	v.heard, v.near, l.at = r.now, l, v
-	if l.foreign {
-		v.hello, v.links = false, nil
-	}
-	if l.boot > v.boot {
-		v.boot, v.round, v.hello, v.links = l.boot, 0, false, nil
-		v.windows.begin(l.boot, r.now)
-	}
-	r.topology.lanesChanged(r.out.lanes, r.now)
-}
-
-func (r *router) onUnlinked(m *unlinked) {
-	if i, ok := r.out.find(m.name); ok && r.out.lanes[i].member == m.member && r.out.lanes[i].side == m.side {
-		r.unlink(r.out.lanes[i])
-	}
-}
-
-func (r *router) unlink(l *lane) {
-	r.out.remove(l)
-	l.at.near, l.at.heard = nil, r.now
-	r.topology.lanesChanged(r.out.lanes, r.now)
 }
 
 // debts is inbound credit that is owed to links.

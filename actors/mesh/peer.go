@@ -260,8 +260,13 @@ func (p *peer) leave(ctx actor.Context, code uint32, reason string) {
 	ctx.Send(p.link, &linkpb.Close{Code: code, Reason: reason})
 }
 
-// closing is the state in which nothing counts any more.
-func (p *peer) closing(actor.Context) {}
+// closing is the state in which nothing counts any more. What still comes was on
+// its way.
+func (p *peer) closing(ctx actor.Context) {
+	if m, ok := ctx.Message().(*meshpb.Frame); ok && len(m.GetPackets()) > 0 {
+		tree.Of(ctx.ActorSystem()).Drop(tree.MeshLinkLost, len(m.GetPackets()))
+	}
+}
 
 // strikes counts malformed packets in a sliding window; nothing is kept while
 // there are none.

@@ -32,8 +32,8 @@ func SetMaxLinks(ctx actor.SenderContext, m *Mesh, links int) {
 // tells all others who is linked.
 //
 //	parent    node
-//	receives  linkpb.Opened, meshpb.AdmitRequest, meshpb.PeersRequest, meshpb.DialFailed, presented, timed, synced, inquiry, returned, reach, dialDue, dialLate, lonely, setMaxLinks
-//	sends     linked, unlinked to router, hello, commands, reservations, scout; measured to hello; post to router; admit, dismiss to peer; reached to scout; meshpb.AdmitResponse, meshpb.PeersResponse to askers; messages.Multicast to shards; linkpb.Close to links; relaypb.Ailment to health; uipb.Stage to status
+//	receives  linkpb.Opened, meshpb.AdmitRequest, meshpb.PeersRequest, meshpb.DialFailed, presented, timed, synced, inquiry, returned, reach, dialDue, dialLate, lonely, surveyed, located, setMaxLinks
+//	sends     linked, unlinked to router, hello, commands, reservations, scout; measured to hello; post, whereabouts to router; admit, dismiss to peer; reached to scout; meshpb.AdmitResponse, meshpb.PeersResponse to askers; messages.Multicast to shards; linkpb.Close to links; relaypb.Ailment to health; uipb.Stage to status
 //	stops     with the node
 type peers struct {
 	o     *Options // fixed at spawn, as all of this block
@@ -51,6 +51,7 @@ type peers struct {
 	errands  uint64
 	stage    string          // that status was told
 	ailing   map[string]bool // that health was told, by reason
+	known    map[string]bool // nodes that are there, as router says
 	alone    *tree.Timer
 	aloneFor uint64 // tells an older timer's message
 	lone     bool   // no neighbor has been linked for too long
@@ -68,9 +69,10 @@ type tie struct {
 	leaving  bool
 	since    time.Time // linked
 	synced   bool
-	ms       float64 // median round trip
-	timed    bool    // ms is known
-	high     int     // medians in a row over Options.HighRTT
+	claim    *meshpb.Handshake // waits for router to say that nobody else has its name; nil: nothing does
+	ms       float64           // median round trip
+	timed    bool              // ms is known
+	high     int               // medians in a row over Options.HighRTT
 }
 
 func newPeers(o *Options, met *meet) actor.Actor {
@@ -119,6 +121,10 @@ func (p *peers) Receive(ctx actor.Context) {
 		p.onPeersRequest(ctx)
 	case lonely:
 		p.onLonely(ctx, m)
+	case *surveyed:
+		p.known = m.nodes
+	case *located:
+		p.onLocated(ctx, m)
 	case *setMaxLinks:
 		p.most = m.links
 	}

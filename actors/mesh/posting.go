@@ -1,8 +1,12 @@
 package mesh
 
 import (
+	"encoding/binary"
+	"math/rand/v2"
+
 	"github.com/asynkron/protoactor-go/actor"
 
+	"parley/actors/tree"
 	"parley/messages/meshpb"
 )
 
@@ -19,19 +23,43 @@ func (r *router) number(p *meshpb.Packet) {
 	p.Boot, p.Seq = r.o.Boot, r.seq
 }
 
+// drawn is the first of the sequence numbers that are drawn: those of what this
+// node asks. Who does not hear the question must not be able to answer it. They
+// say nothing of what came before, so they are remembered one by one.
+const drawn = 1 << 63
+
+// draw gives a packet a nonce that nobody guesses.
+func (r *router) draw(p *meshpb.Packet) {
+	p.Boot, p.Seq = r.o.Boot, drawn|r.random.Uint64()
+}
+
+// newRandom is where numbers are drawn from: from those that were, none of the
+// next can be told, unlike those of the other generators here.
+func newRandom(seed uint64) *rand.Rand {
+	var key [32]byte
+	for i := range 4 {
+		binary.LittleEndian.PutUint64(key[8*i:], mix(seed+uint64(i)))
+	}
+	return rand.New(rand.NewChaCha8(key))
+}
+
 // onPublish takes a message of one of this node's clients to the nodes that want
 // it, or to all while it is not certain which.
 func (r *router) onPublish(m *meshpb.Message) {
-	if len(r.out.lanes) == 0 {
-		return
-	}
 	r.topology.refresh()
 	a := r.interest.of(m.GetChannel())
+	if len(r.out.lanes) == 0 {
+		r.miss(nil, a)
+		return
+	}
 	if m.Key == nil && a.local != nil {
 		m = &meshpb.Message{Channel: m.GetChannel(), Payload: m.GetPayload(), Nonce: m.GetNonce(), Key: &a.key}
 	}
-	if r.settled(a) {
-		if plan := r.plan(r.topology.self, a); plan.whole {
+	if !r.doubtful && r.settled(a) {
+		if plan := r.plan(r.topology.self, a); plan.whole(r.now) {
+			if plan.missing > 0 {
+				r.metrics.Drop(tree.MeshOutOfReach, plan.missing)
+			}
 			if len(plan.lanes) > 0 {
 				p := r.own(everyone)
 				r.number(p)
@@ -41,6 +69,7 @@ func (r *router) onPublish(m *meshpb.Message) {
 			return
 		}
 	}
+	r.miss(nil, a)
 	p := r.own(everyone)
 	r.number(p)
 	p.Message = m
@@ -58,6 +87,8 @@ func (r *router) onPost(ctx actor.Context, m *post) {
 	p.Command, p.Response = m.command, m.response
 	if m.response != nil {
 		p.Boot, p.Seq, p.Nonce = m.to.GetBoot(), m.to.GetSeq(), m.to.GetNonce()
+	} else if ctx.Sender() != nil {
+		r.draw(p)
 	} else {
 		r.number(p)
 	}

@@ -8,15 +8,10 @@ import (
 	"unique"
 )
 
-// Limits of what this node keeps of others. A node that says more is cut off
-// there: what is over the limit is counted and left out.
 const (
-	recordEntries = 10_000           // in one node's record; that many channels a node may have open
-	totalEntries  = 100_000          // in all records and pending changes; about 25 MB
-	recordsMost   = 1024             // nodes
-	pendingMost   = 1024             // changes of one record that came too early
-	recordSpan    = 60 * time.Second // a node's record goes when it has not been heard for so long
-	foreignTS     = 1<<53 - 1        // claim of who makes none
+	pendingMost = 1024             // changes of one record that came too early
+	recordSpan  = 60 * time.Second // a node's record goes when it has not been heard for so long
+	foreignTS   = 1<<53 - 1        // claim of who makes none
 )
 
 type (
@@ -49,7 +44,8 @@ type (
 		told    uint64           // largest ver of this boot that the node has spoken of
 		pending map[uint64]delta // by ver, beyond the next one; nil: none
 		doubt   bool             // the node spoke of less than is known of it
-		looking                  // owned by reservations
+		keeping
+		looking // owned by reservations
 	}
 	// change is one holder more or less of a name, or another claim of one.
 	change struct {
@@ -69,15 +65,15 @@ type records struct {
 	nodes   map[string]*record // of others
 	vias    map[string]*record // by foreign peer
 	names   map[string]*held
-	size    int      // entries and pending changes of others
 	left    int      // out because of a limit, since the last take
 	changes []change // since the last take
+	kept
 }
 
 func newRecords(self string, boot uint64) *records {
 	return &records{
 		own:   &record{node: self, boot: boot, entries: map[*held]*claim{}},
-		nodes: map[string]*record{}, vias: map[string]*record{}, names: map[string]*held{},
+		nodes: map[string]*record{}, vias: map[string]*record{}, names: map[string]*held{}, kept: newKept(),
 	}
 }
 
@@ -125,25 +121,37 @@ func (r *records) alone(name string) bool {
 // open enters a name in this node's own record.
 func (r *records) open(name string, c *claim) {
 	r.own.ver++
+	if was := r.entry(r.own, name); was != nil {
+		r.bytes -= claimSize(name, was)
+	}
+	r.bytes += claimSize(name, c)
 	r.put(r.own, name, *c)
 }
 
 // shut takes it out again.
 func (r *records) shut(name string) {
 	r.own.ver++
+	if was := r.entry(r.own, name); was != nil {
+		r.bytes -= claimSize(name, was)
+	}
 	r.drop(r.own, r.names[name])
 }
 
 // of finds the record of another node, or makes one; nil: there are too many.
-func (r *records) of(node string, boot uint64, now time.Time) *record {
+// from is the peer that tells of it; empty: nothing is told of its channels.
+func (r *records) of(node, from string, boot uint64, now time.Time) *record {
 	rec := r.nodes[node]
 	if rec == nil {
-		if len(r.nodes) >= recordsMost {
+		if !r.place(node) {
 			r.left++
 			return nil
 		}
 		rec = &record{node: node, boot: boot, foreign: boot == 0, entries: map[*held]*claim{}, fresh: now}
 		r.nodes[node] = rec
+		r.lodge(rec)
+	}
+	if rec.by == "" {
+		rec.by = from
 	}
 	return rec
 }
@@ -152,12 +160,13 @@ func (r *records) of(node string, boot uint64, now time.Time) *record {
 func (r *records) begin(rec *record, boot uint64) {
 	r.empty(rec)
 	rec.boot, rec.ver, rec.told, rec.foreign, rec.doubt = boot, 0, 0, false, false
+	r.whole(rec, 0)
 }
 
 // change takes one change of another node's record, from that node. The next
 // one is made, older ones are known, later ones wait for those between.
-func (r *records) change(node string, boot, ver uint64, d delta, now time.Time) *record {
-	rec := r.of(node, boot, now)
+func (r *records) change(node, from string, boot, ver uint64, d delta, now time.Time) *record {
+	rec := r.of(node, from, boot, now)
 	if rec == nil || boot < rec.boot {
 		return rec
 	}
@@ -171,7 +180,7 @@ func (r *records) change(node string, boot, ver uint64, d delta, now time.Time) 
 	case ver == rec.ver+1:
 		r.apply(rec, d)
 		r.drain(rec)
-	case len(rec.pending) >= pendingMost || r.size >= totalEntries:
+	case len(rec.pending) >= pendingMost || !r.room(rec, 1):
 		r.left++ // told is larger than ver: the record will be asked for
 	default:
 		if _, known := rec.pending[ver]; !known {
@@ -179,7 +188,7 @@ func (r *records) change(node string, boot, ver uint64, d delta, now time.Time) 
 				rec.pending = map[uint64]delta{}
 			}
 			rec.pending[ver] = d
-			r.size++
+			r.book(rec, 1)
 		}
 	}
 	return rec
@@ -188,6 +197,9 @@ func (r *records) change(node string, boot, ver uint64, d delta, now time.Time) 
 func (r *records) apply(rec *record, d delta) {
 	rec.ver++
 	if d.claim == nil {
+		if rec.left > 1 && r.entry(rec, d.name) == nil {
+			rec.left--
+		}
 		r.drop(rec, r.names[d.name])
 		return
 	}
@@ -209,13 +221,13 @@ func (r *records) drain(rec *record) {
 			break
 		}
 		delete(rec.pending, rec.ver+1)
-		r.size--
+		r.book(rec, -1)
 		r.apply(rec, d)
 	}
 	for ver := range rec.pending {
 		if ver <= rec.ver {
 			delete(rec.pending, ver)
-			r.size--
+			r.book(rec, -1)
 		}
 	}
 	if len(rec.pending) == 0 {
@@ -235,13 +247,11 @@ func (r *records) put(rec *record, name string, c claim) {
 			return
 		}
 	}
-	if rec != r.own {
-		if len(rec.entries) >= recordEntries || r.size >= totalEntries {
-			r.left++
-			return
-		}
-		r.size++
+	if !r.room(rec, 1) {
+		r.refuse(rec, 1)
+		return
 	}
+	r.book(rec, 1)
 	if h == nil {
 		h = &held{name: strings.Clone(name)} // it may be part of a whole frame
 		r.names[h.name] = h
@@ -271,9 +281,7 @@ func (r *records) drop(rec *record, h *held) {
 		return
 	}
 	delete(rec.entries, h)
-	if rec != r.own {
-		r.size--
-	}
+	r.book(rec, -1)
 	i := slices.Index(h.by, rec)
 	h.by = slices.Delete(h.by, i, i+1)
 	if len(h.by) == 0 {
@@ -290,7 +298,7 @@ func (r *records) empty(rec *record) {
 }
 
 func (r *records) forgetPending(rec *record) {
-	r.size -= len(rec.pending)
+	r.book(rec, -len(rec.pending))
 	rec.pending = nil
 }
 
@@ -299,6 +307,7 @@ func (r *records) forget(node string) {
 	if rec := r.nodes[node]; rec != nil {
 		r.empty(rec)
 		delete(r.nodes, node)
+		r.dislodge(rec)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"parley/actors/tree"
 	"parley/messages/meshpb"
+	"parley/messages/relaypb"
 )
 
 const (
@@ -27,10 +28,10 @@ const (
 // gateways/mesh/PROTOCOL.md, Who has what.
 //
 //	parent    node
-//	receives  meshpb.OpenRequest, meshpb.Drop, meshpb.HoldingsRequest, meshpb.AskResponse, inquiry, linked, unlinked, heard, gone,
+//	receives  meshpb.OpenRequest, meshpb.Drop, meshpb.HoldingsRequest, meshpb.AskResponse, inquiry, linked, unlinked, heard, gone, surveyed,
 //	          firstSyncOver, lingerOver, recordDue, sweepRecords
-//	sends     meshpb.AskRequest to commands; post, holds to router; version to hello; synced to peers; meshpb.Evict to channels;
-//	          meshpb.OpenResponse, meshpb.HoldingsResponse to askers
+//	sends     meshpb.AskRequest to commands; post, holds, doubtful to router; version to hello; synced to peers; meshpb.Evict to channels;
+//	          meshpb.OpenResponse, meshpb.HoldingsResponse to askers; relaypb.Ailment to health
 //	stops     with the node
 type reservations struct {
 	o   *Options // fixed at spawn
@@ -45,6 +46,8 @@ type reservations struct {
 	ticket  uint64 // of the last query
 	first   firstTime
 	at      []waiter // being decided
+	blind   bool     // as router was told
+	full    bool     // as health was told
 	sweep   *tree.Timer
 }
 
@@ -95,6 +98,8 @@ func (r *reservations) Receive(ctx actor.Context) {
 	case *gone:
 		r.records.forget(m.node)
 		r.settle(ctx)
+	case *surveyed:
+		r.onSurveyed(ctx, m)
 	case firstSyncOver:
 		r.endFirst(ctx)
 	case lingerOver:
@@ -152,6 +157,9 @@ func (r *reservations) settle(ctx actor.Context) {
 	if left > 0 {
 		tree.Of(ctx.ActorSystem()).Drop(tree.MeshRecordFull, left)
 	}
+	if r.records.blind() {
+		r.tellFull(ctx)
+	}
 	for _, c := range changes {
 		delete(r.hints, c.name)
 		if !c.via && c.before != c.now {
@@ -166,6 +174,26 @@ func (r *reservations) settle(ctx actor.Context) {
 		if own != nil && r.records.effective(c.name).hash != own.hash {
 			r.evict(ctx, c.name)
 		}
+	}
+	r.tellFull(ctx)
+}
+
+// reasonFull says that some holders of channels are not known, here or elsewhere:
+// more are open than nodes keep. Source: gateways/relay/PROTOCOL.md, Health.
+const reasonFull = "records full"
+
+// tellFull tells router and health whether all holders are known, where that has
+// changed.
+func (r *reservations) tellFull(ctx actor.Context) {
+	blind := r.records.blind()
+	if blind != r.blind {
+		r.blind = blind
+		ctx.Send(r.met.router, &doubtful{blind})
+	}
+	full := blind || len(r.links) > 0 && r.records.tooMuch()
+	if full != r.full && r.met.Health != nil {
+		r.full = full
+		ctx.Send(r.met.Health, &relaypb.Ailment{Healthy: healthDegraded, Reason: reasonFull, Over: !full})
 	}
 }
 

@@ -19,9 +19,9 @@ func (r *reservations) onInquiry(ctx actor.Context, m *inquiry) {
 	var answer *meshpb.Response
 	switch cmd.GetName() {
 	case cmdReserve:
-		answer = r.onReserve(ctx, m.packet, cmd)
+		answer = r.onReserve(ctx, m, cmd)
 	case cmdUnreserve:
-		answer = r.onUnreserve(ctx, m.packet, cmd)
+		answer = r.onUnreserve(ctx, m, cmd)
 	case cmdChannels:
 		answer = r.listOpen(ctx)
 	case cmdReserved:
@@ -43,8 +43,8 @@ func declined(reason string, winner *meshpb.Entry) *meshpb.Response {
 
 // onReserve enters what a node opened in its record, and tells it whether the
 // name is somebody else's.
-func (r *reservations) onReserve(ctx actor.Context, p *meshpb.Packet, cmd *meshpb.Command) *meshpb.Response {
-	name := cmd.GetChannel()
+func (r *reservations) onReserve(ctx actor.Context, m *inquiry, cmd *meshpb.Command) *meshpb.Response {
+	p, name := m.packet, cmd.GetChannel()
 	c, ok := claimOf(cmd.GetPassword(), cmd.GetClaim(), p.GetSource())
 	if !ok || !validChannel(name) || !ownBoot(p, cmd) {
 		tree.Of(ctx.ActorSystem()).Drop(tree.MeshMalformed, 1)
@@ -54,9 +54,9 @@ func (r *reservations) onReserve(ctx actor.Context, p *meshpb.Packet, cmd *meshp
 	case cmd.Open != nil && !cmd.GetOpen():
 		r.onBehalf(ctx, name, c.hash, cmd.GetHolders())
 	case cmd.GetBoot() > 0:
-		r.enter(ctx, p.GetSource(), cmd, delta{name, &c})
+		r.enter(ctx, m, cmd, delta{name, &c})
 	default:
-		r.enterForeign(p.GetSource(), delta{name, &c})
+		r.enterForeign(m, delta{name, &c})
 	}
 	r.settle(ctx)
 	if w := r.records.effective(name); w != nil && w.hash != c.hash && w.before(&c) {
@@ -66,8 +66,8 @@ func (r *reservations) onReserve(ctx actor.Context, p *meshpb.Packet, cmd *meshp
 }
 
 // onUnreserve takes a name out of a node's record.
-func (r *reservations) onUnreserve(ctx actor.Context, p *meshpb.Packet, cmd *meshpb.Command) *meshpb.Response {
-	name := cmd.GetChannel()
+func (r *reservations) onUnreserve(ctx actor.Context, m *inquiry, cmd *meshpb.Command) *meshpb.Response {
+	p, name := m.packet, cmd.GetChannel()
 	if !validChannel(name) || !ownBoot(p, cmd) {
 		tree.Of(ctx.ActorSystem()).Drop(tree.MeshMalformed, 1)
 		return nil
@@ -76,9 +76,9 @@ func (r *reservations) onUnreserve(ctx actor.Context, p *meshpb.Packet, cmd *mes
 	case cmd.GetNode() != "" && (cmd.GetNode() != p.GetSource() || cmd.GetBoot() == 0):
 		r.suspect(ctx, cmd.GetNode())
 	case cmd.GetBoot() > 0:
-		r.enter(ctx, p.GetSource(), cmd, delta{name, nil})
+		r.enter(ctx, m, cmd, delta{name, nil})
 	default:
-		r.enterForeign(p.GetSource(), delta{name, nil})
+		r.enterForeign(m, delta{name, nil})
 	}
 	r.settle(ctx)
 	if r.records.entry(r.records.own, name) != nil {
@@ -93,8 +93,8 @@ func ownBoot(p *meshpb.Packet, cmd *meshpb.Command) bool {
 	return cmd.GetBoot() == 0 || p.GetBoot() == 0 || p.GetBoot() == cmd.GetBoot()
 }
 
-func (r *reservations) enter(ctx actor.Context, node string, cmd *meshpb.Command, d delta) {
-	if rec := r.records.change(node, cmd.GetBoot(), cmd.GetVer(), d, time.Now()); rec != nil && rec.behind() {
+func (r *reservations) enter(ctx actor.Context, m *inquiry, cmd *meshpb.Command, d delta) {
+	if rec := r.records.change(m.packet.GetSource(), m.from, cmd.GetBoot(), cmd.GetVer(), d, time.Now()); rec != nil && rec.behind() {
 		r.check(ctx, rec)
 	}
 }
@@ -102,8 +102,8 @@ func (r *reservations) enter(ctx actor.Context, node string, cmd *meshpb.Command
 // enterForeign does the same for a node whose record has no version: changes
 // count as they come. Those that come while the node tells what it has open are
 // made once more then.
-func (r *reservations) enterForeign(node string, d delta) {
-	rec := r.records.of(node, 0, time.Now())
+func (r *reservations) enterForeign(m *inquiry, d delta) {
+	rec := r.records.of(m.packet.GetSource(), m.from, 0, time.Now())
 	if rec == nil || !rec.foreign {
 		return // not the form in which that node speaks
 	}
@@ -147,7 +147,10 @@ func (r *reservations) suspect(ctx actor.Context, node string) {
 // listOpen is this node's own record.
 func (r *reservations) listOpen(ctx actor.Context) *meshpb.Response {
 	own := r.wire(r.records.own, nil)
-	l := &meshpb.Listing{Boot: own.GetBoot(), Ver: own.GetVer(), Entries: cutOff(ctx, own.GetEntries())}
+	if own.GetPartial() {
+		tree.Of(ctx.ActorSystem()).Drop(tree.MeshRecordFull, len(r.records.own.entries)-len(own.GetEntries()))
+	}
+	l := &meshpb.Listing{Boot: own.GetBoot(), Ver: own.GetVer(), Entries: own.GetEntries(), Partial: own.GetPartial()}
 	return &meshpb.Response{Listing: l}
 }
 

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -8,7 +9,6 @@ import (
 	"parley/actors/tree"
 	"parley/messages/linkpb"
 	"parley/messages/meshpb"
-	"parley/messages/relaypb"
 )
 
 const (
@@ -19,16 +19,14 @@ const (
 	routerBeat   = time.Second      // between two looks at who is gone
 	strangerFor  = 15 * time.Second // that a node was named, and said no hello: it says none
 	strangerBeat = 10               // routerBeats between two words to reservations about such nodes
-	twinFor      = 60 * time.Second // a node that uses this one's name is believed to live
-	reasonTwin   = "duplicate name"
 )
 
 // router knows which packets were here, where others go, and what this node's
 // channels get. It is the only one that writes packets to links.
 //
 //	parent    node
-//	receives  tree.Batch, arrived, meshpb.Publish, post, linked, unlinked, holds, meshpb.Carry, meshpb.Drop, meshpb.NetworkRequest, routerTick, payday
-//	sends     messages.Multicast to shards; linkpb.Settled to links; received, gone to commands; heard, gone to reservations; posted, meshpb.NetworkResponse to askers; meshpb.Delivery to channels; relaypb.Ailment to health
+//	receives  tree.Batch, arrived, meshpb.Publish, post, linked, unlinked, holds, doubtful, meshpb.Carry, meshpb.Drop, meshpb.NetworkRequest, whereabouts, routerTick, payday
+//	sends     messages.Multicast to shards; linkpb.Settled, linkpb.Close to links; received, gone to commands; heard, gone, surveyed to reservations; surveyed to peers; posted, located, meshpb.NetworkResponse to askers; meshpb.Delivery to channels; relaypb.Ailment to health
 //	stops     with the node
 type router struct {
 	o   *Options // fixed at spawn
@@ -40,9 +38,18 @@ type router struct {
 	sets     *seenSets
 	out      outgoing
 	debts    debts
-	seq      uint64 // of this node's last packet
+	seq      uint64     // of this node's last packet
+	random   *rand.Rand // of the numbers of what this node asks
+	parts    parts
 	suspects []suspect
-	twin     time.Time // another node of this name was heard; zero: none lately
+	haste    pace                // of what hurry computes at once
+	asides   map[string]sighting // the last hello of a node that was not believed
+	weighed  uint64              // epoch of the topology when asides were looked at
+	strikes  map[string]*strikes // forged packets, by the peer that they came over
+	twins    twins
+	doubtful bool            // not all holders are known
+	surveyed map[string]bool // as reservations was told
+	epoch    uint64          // of the topology then
 
 	now        time.Time // of the message that is being handled; this block is scratch
 	targets    []*lane
@@ -89,7 +96,9 @@ const (
 func newRouter(o *Options, met *meet) actor.Actor {
 	return &router{
 		o: o, met: met, topology: newTopology(o), interest: newInterest(), sets: newSeenSets(),
-		out:     outgoing{fanout: &o.Fanout, casts: map[string][]cast{}},
+		out:    outgoing{fanout: &o.Fanout, casts: map[string][]cast{}},
+		random: newRandom(o.Seed),
+		asides: map[string]sighting{}, strikes: map[string]*strikes{}, twins: twins{rivals: map[string]*rival{}},
 		targets: make([]*lane, 0, o.MaxLinks),
 	}
 }
@@ -108,17 +117,21 @@ func (r *router) Receive(ctx actor.Context) {
 	case *post:
 		r.onPost(ctx, m)
 	case *linked:
-		r.onLinked(&m.neighbor)
+		r.onLinked(ctx, &m.neighbor)
 	case *unlinked:
-		r.onUnlinked(m)
+		r.onUnlinked(ctx, m)
 	case *holds:
 		r.onHolds(m)
+	case *doubtful:
+		r.doubtful = m.now
 	case *meshpb.Carry:
 		r.interest.carry(m, ctx.Sender())
 	case *meshpb.Drop:
 		r.interest.drop(m.GetChannel())
 	case *meshpb.NetworkRequest:
 		ctx.Respond(r.topology.network())
+	case *whereabouts:
+		r.onWhereabouts(ctx, m)
 	case routerTick:
 		r.onTick(ctx, m)
 	case payday:
@@ -131,6 +144,9 @@ func (r *router) Receive(ctx actor.Context) {
 
 // finish sends what the message made, and lets links read on.
 func (r *router) finish(ctx actor.Context) {
+	if len(r.asides) > 0 && (r.topology.stale || r.weighed != r.topology.epoch) {
+		r.reconsider(ctx)
+	}
 	r.out.flush()
 	r.sent.Add(int64(r.out.sent))
 	r.repeated.Add(int64(r.duplicates))
@@ -157,7 +173,9 @@ func (r *router) onStarted(ctx actor.Context) {
 	}
 	r.unpaid, r.out.queued, r.debts.all = false, false, nil
 	for _, l := range r.out.lanes {
-		l.queue, l.bytes, l.mark = nil, 0, 0
+		if lost := l.forget(); lost > 0 {
+			r.metrics.Drop(tree.MeshLinkLost, lost)
+		}
 		ctx.Send(l.link, &linkpb.Settled{All: true})
 	}
 	tree.After(ctx, routerBeat, routerTick{r.round})
@@ -179,14 +197,19 @@ func (r *router) onArrived(ctx actor.Context, m *arrived) {
 	if m.charge > 0 {
 		r.debts.add(m.link, m.charge)
 	}
-	var over *lane
-	if i, ok := r.out.find(m.from); ok {
-		over = r.out.lanes[i]
-	}
+	over := r.lane(m.from)
 	r.in.Add(int64(len(m.packets)))
 	for _, p := range m.packets {
 		r.take(ctx, p, m.from, over)
 	}
+}
+
+// lane returns the link with a peer, nil if there is none.
+func (r *router) lane(peer string) *lane {
+	if i, ok := r.out.find(peer); ok {
+		return r.out.lanes[i]
+	}
+	return nil
 }
 
 func (r *router) drop(why tree.DropReason) { r.metrics.Drop(why, 1) }
@@ -210,24 +233,28 @@ func (r *router) take(ctx actor.Context, p *meshpb.Packet, from string, over *la
 		}
 		return
 	}
-	if v != nil && v.near != nil && p.Source != from && r.now.Sub(v.near.since) >= trustedAfter {
-		if !r.sets.known(v, p) {
-			r.accuse(p)
-		}
+	if p.Message != nil {
+		r.topology.refresh()
+	}
+	if !r.believes(v, p, from) {
+		r.refuse(ctx, v, p, from)
 		return
 	}
-	if !r.sets.first(v, p, r.now) {
+	mine := p.Response != nil && p.Destination == r.o.Name // who asked tells apart which count
+	if !r.sets.first(v, p, r.now, r.leads(v, p, over)) && !mine {
 		r.again(p, v, from)
 		return
 	}
 	r.learned.note(v, p.Source, over, r.now)
 	switch {
 	case p.Message != nil:
-		r.topology.refresh()
 		a := r.interest.of(p.Message.Channel)
 		r.pass(p, v, a, from)
 		a.deliver(ctx, p.Message)
 	case p.Destination == everyone:
+		if r.early(v, p, from) {
+			return
+		}
 		r.pass(p, v, nil, from)
 		r.hear(ctx, p, from)
 	case p.Destination == r.o.Name:
@@ -269,44 +296,33 @@ func isHello(p *meshpb.Packet) bool {
 // hear takes what is for this node, perhaps among others.
 func (r *router) hear(ctx actor.Context, p *meshpb.Packet, from string) {
 	if isHello(p) {
-		r.onHello(ctx, p)
+		r.onHello(ctx, p, from)
 		return
+	}
+	if p.Command.GetRecords() != nil || p.Response.GetListing() != nil {
+		r.survey(ctx)
 	}
 	ctx.Send(r.met.commands, &received{p, from})
 }
 
-func (r *router) onHello(ctx actor.Context, p *meshpb.Packet) {
-	h, v := p.Command.GetHello(), r.topology.named(p.Source, r.now)
-	if v == nil || h.GetBoot() < v.boot {
-		return // there are too many, or it is of before the node was started again
+func (r *router) onHello(ctx actor.Context, p *meshpb.Packet, from string) {
+	h, v := p.Command.GetHello(), r.topology.speaking(p.Source, from, r.now)
+	if v == nil {
+		r.drop(tree.MeshNodesFull)
+		return
+	}
+	if h.GetBoot() < v.boot {
+		if v.near != nil || r.now.Sub(v.said.at) < aliveFor {
+			r.rival(ctx, v, p)
+			return // it is of before the node was started again
+		}
+		r.displace(ctx, v)
 	}
 	if r.topology.tell(v, h, r.now) {
 		r.topology.touch(r.now)
 	}
+	v.said.renew(p, "", r.now)
 	ctx.Send(r.met.reservations, &heard{node: v.name, boot: h.GetBoot(), ver: h.GetVer()})
-}
-
-// onOwn sees a packet that says it is this node's. Flooded ones come back all
-// the time; else somebody has the same name, or forges it.
-func (r *router) onOwn(ctx actor.Context, p *meshpb.Packet) {
-	switch {
-	case p.Response != nil: // its number is another's
-	case p.Boot == r.o.Boot && p.Seq <= r.seq:
-	case p.Boot == r.o.Boot, p.Boot != 0 && p.Boot < r.o.Boot && r.now.Sub(r.started) < twinFor:
-		r.drop(tree.MeshSpoofed) // the latter may be this node's own, of before it was started
-	default:
-		r.drop(tree.MeshSpoofed)
-		if r.twin.IsZero() {
-			r.tellTwin(ctx, false)
-		}
-		r.twin = r.now
-	}
-}
-
-func (r *router) tellTwin(ctx actor.Context, over bool) {
-	if r.met.Health != nil {
-		ctx.Send(r.met.Health, &relaypb.Ailment{Healthy: "degraded", Reason: reasonTwin, Over: over})
-	}
 }
 
 // onHolds also makes known whose record was told before the node itself was
@@ -326,17 +342,15 @@ func (r *router) onTick(ctx actor.Context, m routerTick) {
 		return
 	}
 	tree.After(ctx, routerBeat, m)
+	r.lateHellos(ctx)
 	r.topology.refresh()
-	r.convict()
+	r.survey(ctx)
+	r.convict(ctx)
+	r.reconsider(ctx)
+	r.ageTwins(ctx)
 	r.sets.age(r.now)
-	if !r.twin.IsZero() && r.now.Sub(r.twin) >= twinFor {
-		r.twin = time.Time{}
-		r.tellTwin(ctx, true)
-	}
 	for _, v := range r.topology.expire(r.now) {
-		r.interest.forget(v)
-		ctx.Send(r.met.reservations, &gone{v.name})
-		ctx.Send(r.met.commands, &gone{v.name})
+		r.tellGone(ctx, v)
 	}
 	if r.beats++; r.beats%strangerBeat == 0 {
 		r.learned.age(r.now)

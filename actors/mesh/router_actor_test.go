@@ -52,7 +52,7 @@ func TestRouterRestarts(t *testing.T) {
 				})
 				o := &Options{Name: "a", Boot: 1, Relay: true, Gauge: loads}
 				o.Fanout[Accepted].Shards = []*actor.PID{shard}
-				r := newRouter(o, &meet{})
+				r := newRouter(o, &meet{reservations: channel, peers: channel})
 				pid = tree.Spawn(ctx, "router", tree.Spec{Batch: true, Gauge: loads, New: func() actor.Actor { return r }})
 				ctx.Send(pid, &linked{neighbor{name: "b", boot: 1, member: 5, pb: true, link: lnk}})
 				ctx.RequestWithCustomSender(pid, &meshpb.Carry{Channel: "x"}, channel)

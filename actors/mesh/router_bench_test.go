@@ -53,6 +53,7 @@ func benchRouter(b *testing.B, settled bool) (*router, *blank) {
 		do(&arrived{from: name, packets: []*meshpb.Packet{{Source: name, Destination: "*", Boot: 1, Seq: 1, Command: &meshpb.Command{Name: cmdHello, Hello: h}}}})
 	}
 	do(&holds{"d", "x", true})
+	r.topology.urgent = true
 	r.topology.refresh()
 	if settled {
 		ago := time.Now().Add(-time.Minute)

@@ -141,3 +141,42 @@ func TestFloodedPeerIsNotForged(t *testing.T) {
 		})
 	}
 }
+
+// TestPeerNoticedFirst has a peer see that its link is broken, and tell all others
+// what has become of its links, before this node sees it. What it told counts when
+// the link is over here, too, and goes on to those behind this node.
+func TestPeerNoticedFirst(t *testing.T) {
+	spin(t, 5, 1, func(w *webbing) {
+		w.join([][2]int{{0, 1}, {1, 2}, {0, 2}, {0, 3}, {1, 4}})
+		w.wires[[2]int{0, 1}], w.wires[[2]int{1, 0}] = nil, nil // nobody notices
+		w.cut(1, 4)
+		w.nodes[1].hello(nil)
+		w.settle()
+		w.nodes[1].unlinked(w.nodes[0])
+		w.nodes[1].hello(nil)
+		w.settle()
+		w.pass(10 * time.Second)
+		reaches := func(i int) bool {
+			r := w.nodes[i].router
+			r.topology.refresh()
+			return r.topology.vertices["n004"].index >= 0
+		}
+		if reaches(2) || !reaches(0) || !reaches(3) {
+			t.Fatal("n002 is to know better than n000 and n003")
+		}
+		w.clear()
+		w.nodes[0].unlinked(w.nodes[1])
+		w.settle()
+		for _, i := range []int{0, 3} {
+			if reaches(i) {
+				t.Errorf("n%03d does not know what n001 told", i)
+			}
+			if got := len(w.nodes[i].heard); got != 1 {
+				t.Errorf("n%03d heard %d times of n001's record, want 1", i, got)
+			}
+		}
+		if got := len(w.nodes[2].heard); got != 0 {
+			t.Errorf("n002 heard %d times again what it knew", got)
+		}
+	})
+}

@@ -54,6 +54,7 @@ type knot struct {
 	delivered []string // channel:payload, in order
 	received  []*received
 	heard     []*heard
+	surveyed  map[string]bool
 	gone      []string
 	posted    []*posted
 	network   *meshpb.NetworkResponse
@@ -146,6 +147,8 @@ func (k *knot) sent(_ *actor.PID, msg any) {
 		k.received = append(k.received, m)
 	case *heard:
 		k.heard = append(k.heard, m)
+	case *surveyed:
+		k.surveyed = m.nodes
 	case *gone:
 		if len(k.gone) == 0 || k.gone[len(k.gone)-1] != m.node { // two are told
 			k.gone = append(k.gone, m.node)

@@ -25,7 +25,7 @@ func TestUnicast(t *testing.T) {
 		if p := far.received[0].packet; p.GetHops() != 4 || p.GetSource() != "n000" {
 			t.Errorf("%v", p)
 		}
-		if got := near.posted[0]; got.ticket != 7 || got.boot != near.o.Boot || got.seq != near.router.seq || fmt.Sprint(got.asked) != "[n005]" {
+		if got := near.posted[0]; got.ticket != 7 || got.boot != near.o.Boot || got.seq < drawn || fmt.Sprint(got.asked) != "[n005]" {
 			t.Errorf("posted %v", got)
 		}
 		far.answer()

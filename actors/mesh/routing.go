@@ -1,16 +1,22 @@
 package mesh
 
 import (
+	"slices"
 	"time"
 
 	"parley/actors/tree"
 	"parley/messages/meshpb"
 )
 
+// missedAfter is how long a holder that cannot be reached is looked for by
+// flooding: what tells the way there comes with the link that makes one.
+const missedAfter = 5 * time.Second
+
 // spanning is the tree of shortest paths from one source, as this node sees it:
 // fewest links first, of these the fastest, of these the smallest names.
 type spanning struct {
 	branch []int // by index: this node's neighbor that leads there; -1: none does
+	up     int   // this node's neighbor that its source's packets come by; -1: none
 }
 
 // spanning returns the tree of a reachable source.
@@ -48,6 +54,9 @@ func (t *topology) spanning(source *vertex) *spanning {
 			parent[e.index], cost[e.index] = at, c
 		}
 	}
+	if s.up = -1; source != t.self && depth[t.self.index] > 0 {
+		s.up = parent[t.self.index]
+	}
 	t.trees[source.index] = s
 	return s
 }
@@ -63,16 +72,43 @@ func (t *topology) toward(v *vertex) *lane {
 	return nil
 }
 
+// leads reports whether a packet came by the link that its source's packets come
+// by when all is well: its own, that of the shortest path there, or, along a tree,
+// that of the tree.
+func (r *router) leads(v *vertex, p *meshpb.Packet, over *lane) bool {
+	switch t := r.topology; {
+	case over == nil:
+		return false
+	case p.Source == over.name:
+		return true
+	case v == nil || v.index < 0:
+		return false
+	case t.toward(v) == over:
+		return true
+	case p.Tree != 0:
+		up := t.spanning(v).up
+		return up >= 0 && t.reach[up].near == over
+	}
+	return false
+}
+
 // plan is what this node does with a source's messages for one channel, as long
 // as the topology and the channel's holders stay.
 type plan struct {
-	epoch   uint64  // of the topology
-	changes uint64  // of the audience
-	whole   bool    // all holders are reachable
-	digest  uint64  // of what trees are made of, this node not among the holders
-	holding uint64  // likewise, this node among them
-	lanes   []*lane // that lead to holders, by name
+	epoch   uint64    // of the topology
+	changes uint64    // of the audience
+	unknown bool      // of a holder nothing is known: there are too many nodes
+	lost    time.Time // when the last of the holders that cannot be reached was lost; zero: all can
+	missing int       // holders that cannot be reached
+	torn    int       // of them, those that a link of this node led to which is no more
+	digest  uint64    // of what trees are made of, this node not among the holders
+	holding uint64    // likewise, this node among them
+	lanes   []*lane   // that lead to holders, by name
 }
+
+// whole reports whether the plan leads to all holders, but for those that are out
+// of reach so long that it is no news which is on its way.
+func (p *plan) whole(now time.Time) bool { return !p.unknown && now.Sub(p.lost) >= missedAfter }
 
 // plan returns the plan for messages of a reachable source.
 func (r *router) plan(source *vertex, a *audience) *plan {
@@ -80,7 +116,7 @@ func (r *router) plan(source *vertex, a *audience) *plan {
 	if p := a.plans[source]; p != nil && p.epoch == t.epoch && p.changes == a.changes {
 		return p
 	}
-	p := &plan{epoch: t.epoch, changes: a.changes, whole: true}
+	p := &plan{epoch: t.epoch, changes: a.changes}
 	branch := t.spanning(source).branch
 	sum, wanted := a.sum, make([]bool, len(t.reach))
 	for _, name := range a.holders {
@@ -88,8 +124,15 @@ func (r *router) plan(source *vertex, a *audience) *plan {
 		switch {
 		case v == source:
 			sum ^= v.hash // that it has the channel open makes no difference
-		case v == nil || v.index < 0:
-			p.whole = false
+		case v == nil:
+			p.unknown = true
+		case v.index < 0:
+			if p.missing++; v.torn() {
+				p.torn++
+			}
+			if v.lost.After(p.lost) {
+				p.lost = v.lost
+			}
 		case branch[v.index] >= 0:
 			wanted[branch[v.index]] = true
 		}
@@ -102,6 +145,26 @@ func (r *router) plan(source *vertex, a *audience) *plan {
 	p.digest, p.holding = treeOf(t.digest, sum), treeOf(t.digest, sum^t.self.hash)
 	r.interest.keep(a, source, p)
 	return p
+}
+
+// torn reports whether a link of this node led to a node, and is no more.
+func (v *vertex) torn() bool { return v.index < 0 && v.way != nil && v.way.down }
+
+// miss counts, for a message that is flooded, the holders that it can hardly
+// reach: once each, where the link was that led there. source is not one of them.
+func (r *router) miss(source *vertex, a *audience) {
+	if len(a.holders) == 0 {
+		return
+	}
+	n := r.plan(r.topology.self, a).torn
+	if n > 0 && source != nil && source.torn() {
+		if _, holds := slices.BinarySearch(a.holders, source.name); holds {
+			n--
+		}
+	}
+	if n > 0 {
+		r.metrics.Drop(tree.MeshOutOfReach, n)
+	}
 }
 
 // treeOf is what Packet.tree says.
@@ -123,6 +186,7 @@ func (r *router) pass(p *meshpb.Packet, v *vertex, a *audience, from string) {
 	case p.GetMessage() == nil:
 		r.flood(p, from)
 	case !r.follow(p, v, a, from):
+		r.miss(v, a)
 		r.floodVia(p, from)
 	}
 }
@@ -137,7 +201,7 @@ func (r *router) follow(p *meshpb.Packet, v *vertex, a *audience, from string) b
 	if p.GetTree() != plan.digest && p.GetTree() != plan.holding {
 		return false
 	}
-	if w := v.window(p); w != nil {
+	if w := v.window(p); w != nil && w.holds(p.GetSeq()) {
 		w.mark(p.GetSeq())
 	}
 	targets := r.targets[:0]
@@ -276,35 +340,4 @@ func (r *router) sendBack(p *meshpb.Packet) {
 		return
 	}
 	r.out.send(back, lanes)
-}
-
-// suspect is a packet that came over a link which may not speak for its source.
-type suspect struct {
-	packet *meshpb.Packet
-	at     time.Time
-}
-
-// suspectsMost bounds those that are remembered.
-const suspectsMost = 1024
-
-// accuse drops a packet of a peer that came over another one's link. By flooding
-// that happens all the time; it is forged if the peer itself does not send it soon.
-func (r *router) accuse(p *meshpb.Packet) {
-	if len(r.suspects) >= suspectsMost {
-		r.drop(tree.MeshSpoofed)
-		return
-	}
-	r.suspects = append(r.suspects, suspect{p, r.now})
-}
-
-// convict counts the suspects that were forged.
-func (r *router) convict() {
-	n := 0
-	for ; n < len(r.suspects) && r.now.Sub(r.suspects[n].at) >= trustedAfter; n++ {
-		p := r.suspects[n].packet
-		if !r.sets.known(r.topology.vertices[p.GetSource()], p) {
-			r.drop(tree.MeshSpoofed)
-		}
-	}
-	r.suspects = append(r.suspects[:0], r.suspects[n:]...)
 }

@@ -72,11 +72,17 @@ func (b bitRing) grown(n, low, high uint64) bitRing {
 
 // seenWindow knows which packets of one start of a node have been here, by
 // their sequence numbers. It starts small and grows as far as it must.
+//
+// What moves it on must come by the link that leads to the node: who lies on
+// another one could leave all that comes behind it by a large number. What is
+// ahead of it on other links goes to the sets.
 type seenWindow struct {
 	boot      uint64
-	high, low uint64  // largest and smallest number taken, low at most seenSpan behind
-	taken     bitRing // nil: none yet
-	treed     bitRing // of those, what went along a tree only; nil: nothing did
+	far       uint64    // largest number that went to the sets
+	used      time.Time // when a number was taken last
+	high, low uint64    // largest and smallest number taken, low at most seenSpan behind
+	taken     bitRing   // nil: none yet
+	treed     bitRing   // of those, what went along a tree only; nil: nothing did
 }
 
 // take notes a number and reports whether it was new.
@@ -109,6 +115,22 @@ func (w *seenWindow) take(seq uint64) bool {
 	}
 	w.taken.set(seq)
 	return true
+}
+
+// holds reports whether a number is one of those that the window tells of.
+func (w *seenWindow) holds(seq uint64) bool {
+	return w.taken != nil && seq <= w.high && seq >= w.low
+}
+
+// ahead reports whether a number is larger than all that were taken.
+func (w *seenWindow) ahead(seq uint64) bool { return w.taken == nil || seq > w.high }
+
+// renew forgets a past that cannot be: the node counts far below it, and nothing
+// of what it says came for longer than any node is silent.
+func (w *seenWindow) renew(seq uint64, now time.Time) {
+	if !w.ahead(seq) && w.high-seq >= seenSpan && now.Sub(w.used) >= aliveFor {
+		w.taken, w.treed = nil, nil
+	}
 }
 
 // has reports whether take would say no.
@@ -245,7 +267,9 @@ func (s *seenSets) age(now time.Time) {
 }
 
 // numbered reports whether a packet's nonce is a number of its own source.
-func numbered(p *meshpb.Packet) bool { return p.GetBoot() != 0 && p.GetResponse() == nil }
+func numbered(p *meshpb.Packet) bool {
+	return p.GetBoot() != 0 && p.GetSeq() < drawn && p.GetResponse() == nil
+}
 
 // window returns where a packet of v is looked up, nil for the sets.
 func (v *vertex) window(p *meshpb.Packet) *seenWindow {
@@ -256,16 +280,23 @@ func (v *vertex) window(p *meshpb.Packet) *seenWindow {
 }
 
 // first notes that a packet of v came, which may be nil, and reports whether
-// none like it did before.
-func (s *seenSets) first(v *vertex, p *meshpb.Packet, now time.Time) bool {
-	w := v.window(p)
-	if w == nil {
+// none like it did before. leads tells that it came by the link that leads to v.
+func (s *seenSets) first(v *vertex, p *meshpb.Packet, now time.Time, leads bool) bool {
+	w, seq := v.window(p), p.GetSeq()
+	switch {
+	case w == nil:
+		return s.take(p, now)
+	case leads:
+		w.renew(seq, now)
+	case w.ahead(seq):
+		w.far = max(w.far, seq)
 		return s.take(p, now)
 	}
-	if !w.take(p.GetSeq()) {
+	if !w.take(seq) {
 		return false
 	}
-	if s.numbered[0]+s.numbered[1] > 0 && now.Sub(v.windows.since) < 2*seenRotate {
+	w.used = now
+	if s.numbered[0]+s.numbered[1] > 0 && (seq <= w.far || now.Sub(v.windows.since) < 2*seenRotate) {
 		return !s.has(s.key(p))
 	}
 	return true

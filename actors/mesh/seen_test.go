@@ -115,7 +115,7 @@ func TestSeenSets(t *testing.T) {
 		command("a", "1"), command("b", "1"), command("a", "2"), response("x", 1), response("y", 1), response("x", 2),
 		{Source: "a", Destination: "*", Boot: 1, Seq: 1, Command: &meshpb.Command{}},
 	} {
-		if !s.first(nil, p, now) || s.first(nil, p, now) || !s.known(nil, p) {
+		if !s.first(nil, p, now, true) || s.first(nil, p, now, true) || !s.known(nil, p) {
 			t.Errorf("%v: not seen once", p)
 		}
 	}
@@ -128,7 +128,7 @@ func TestSeenSets(t *testing.T) {
 		s.age(now)
 	}
 	for i := range 5 * seenLimit {
-		s.first(nil, &meshpb.Packet{Source: "a", Boot: 9, Seq: uint64(i), Command: &meshpb.Command{}}, now)
+		s.first(nil, &meshpb.Packet{Source: "a", Boot: 9, Seq: uint64(i), Command: &meshpb.Command{}}, now, true)
 		if len(s.young)+len(s.old) > 2*seenLimit {
 			t.Fatal("the sets grow without end")
 		}
@@ -145,19 +145,19 @@ func TestSeenBeforeItsWindow(t *testing.T) {
 		return &meshpb.Packet{Source: "a", Destination: "*", Boot: boot, Seq: seq, Message: &meshpb.Message{}}
 	}
 	for _, seq := range []uint64{5, 6} {
-		if !s.first(v, p(1, seq), now) {
+		if !s.first(v, p(1, seq), now, true) {
 			t.Error("seen before it came")
 		}
 	}
 	v.windows.begin(1, now)
 	for _, seq := range []uint64{5, 6} {
 		for range 2 {
-			if s.first(v, p(1, seq), now) {
+			if s.first(v, p(1, seq), now, true) {
 				t.Error("seen twice")
 			}
 		}
 	}
-	if !s.first(v, p(1, 7), now) || !s.first(v, p(2, 1), now) {
+	if !s.first(v, p(1, 7), now, true) || !s.first(v, p(2, 1), now, true) {
 		t.Error("a new one is none")
 	}
 	v.windows.begin(2, now)

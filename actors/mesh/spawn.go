@@ -85,9 +85,11 @@ func introduced(a actor.Actor, met *meet) actor.Actor {
 // refused counts what the router has no room for, and lets its link read on.
 func refused(sys *actor.ActorSystem) func(msg any) {
 	return func(msg any) {
-		tree.Of(sys).Drop(tree.MailboxFull, 1)
+		lost := 1
 		if a, ok := actor.UnwrapEnvelopeMessage(msg).(*arrived); ok {
+			lost = max(1, len(a.packets))
 			sys.Root.Send(a.link, &linkpb.Settled{Charge: a.charge})
 		}
+		tree.Of(sys).Drop(tree.MailboxFull, lost)
 	}
 }

@@ -46,7 +46,7 @@ func (r *reservations) onLinked(ctx actor.Context, m *linked) {
 		r.settle(ctx)
 	}
 	if m.foreign {
-		r.records.of(m.name, 0, time.Now())
+		r.records.of(m.name, "", 0, time.Now())
 	}
 	r.beginFirst(ctx)
 	r.consult(ctx, t)
@@ -137,7 +137,8 @@ func (r *reservations) fetch(ctx actor.Context, node string, peer bool, then fun
 	r.ask(ctx, node, &meshpb.Command{Name: cmdChannels}, 0, func(ctx actor.Context, m *meshpb.AskResponse) {
 		l := listingOf(m, node)
 		if l != nil && r.onRecord(node, l, boot, ver) && peer {
-			r.passOn(ctx, []*meshpb.Record{{Node: node, Boot: l.GetBoot(), Ver: l.GetVer(), Entries: l.GetEntries()}}, node)
+			rec := &meshpb.Record{Node: node, Boot: l.GetBoot(), Ver: l.GetVer(), Entries: l.GetEntries(), Partial: l.GetPartial()}
+			r.passOn(ctx, []*meshpb.Record{rec}, node)
 		}
 		if rec := r.records.nodes[node]; rec != nil {
 			rec.asked, rec.late = false, nil
@@ -155,7 +156,8 @@ func (r *reservations) fetch(ctx actor.Context, node string, peer bool, then fun
 func (r *reservations) onRecord(node string, l *meshpb.Listing, knownBoot, knownVer uint64) bool {
 	now, entries := time.Now(), entriesOf(l.GetEntries(), node)
 	if l.GetBoot() > 0 {
-		return r.records.correct(node, l.GetBoot(), l.GetVer(), entries, knownBoot, knownVer, now)
+		m := telling{node, node, l.GetBoot(), l.GetVer(), entries, l.GetPartial()}
+		return r.records.correct(m, knownBoot, knownVer, now)
 	}
 	if rec := r.records.show(node, entries, now); rec != nil {
 		for _, d := range rec.late {
@@ -165,7 +167,8 @@ func (r *reservations) onRecord(node string, l *meshpb.Listing, knownBoot, known
 	return false
 }
 
-// take merges records that a peer tells of, and passes on those that are new.
+// take merges records that a peer tells of, and passes on those that are new,
+// unless it is more of a node that nobody knows than is kept here.
 func (r *reservations) take(ctx actor.Context, all []*meshpb.Record, from string) {
 	now := time.Now()
 	var fresh []*meshpb.Record
@@ -174,8 +177,12 @@ func (r *reservations) take(ctx actor.Context, all []*meshpb.Record, from string
 		if age >= recordSpan || !validName(rec.GetNode()) {
 			continue
 		}
-		if r.records.merge(rec.GetNode(), rec.GetBoot(), rec.GetVer(), entriesOf(rec.GetEntries(), rec.GetNode()), now.Add(-age)) {
-			fresh = append(fresh, rec)
+		m := telling{rec.GetNode(), from, rec.GetBoot(), rec.GetVer(), entriesOf(rec.GetEntries(), rec.GetNode()), rec.GetPartial()}
+		if !r.records.merge(m, now.Add(-age)) {
+			continue
+		}
+		if got := r.records.nodes[m.node]; got.charted || got.left == 0 {
+			fresh = append(fresh, trimmed(rec))
 		}
 	}
 	r.settle(ctx)
@@ -217,16 +224,26 @@ func (r *reservations) wire(rec *record, made map[*held]*meshpb.Entry) *meshpb.R
 	if rec != r.records.own {
 		m.Age = uint32(max(0, time.Since(rec.fresh)) / time.Second)
 	}
-	return m
+	m.Partial = rec.isPartial()
+	return trimmed(m)
 }
 
-// wireAll writes all records that have a version, but for that of one node.
+// wireAll writes all records that have a version, but for that of one node, and
+// those first that link state tells of. Of what would be too much it only tells
+// that it is there: who hears it asks each node.
 func (r *reservations) wireAll(but string, made map[*held]*meshpb.Entry) []*meshpb.Record {
-	all := []*meshpb.Record{r.wire(r.records.own, made)}
-	for _, node := range slices.Sorted(maps.Keys(r.records.nodes)) {
-		if rec := r.records.nodes[node]; !rec.foreign && node != but {
-			all = append(all, r.wire(rec, made))
+	nodes := slices.Collect(maps.Values(r.records.nodes))
+	slices.SortFunc(nodes, func(a, b *record) int { return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.node, b.node)) })
+	all, size := make([]*meshpb.Record, 0, len(nodes)+1), 0
+	for _, rec := range append([]*record{r.records.own}, nodes...) {
+		if rec.foreign || rec.node == but {
+			continue
 		}
+		m := r.wire(rec, made)
+		if size += recordSize(m); size > recordsSize {
+			m.Entries, m.Partial = nil, true
+		}
+		all = append(all, m)
 	}
 	return all
 }
@@ -250,7 +267,7 @@ func (r *reservations) onHeard(ctx actor.Context, m *heard) {
 	}
 	now := time.Now()
 	if m.foreign || m.boot == 0 {
-		rec := r.records.of(m.node, 0, now)
+		rec := r.records.of(m.node, "", 0, now)
 		if rec == nil || !rec.foreign {
 			return
 		}
@@ -298,14 +315,24 @@ func (r *reservations) sweepLink(ctx actor.Context, t *teller, now time.Time) {
 	}
 }
 
-// sweepRecord drops a record whose node was not heard for too long. One that is
-// behind and not asked for was forgotten in a restart.
+// onSurveyed sorts out which records are of nodes that are there.
+func (r *reservations) onSurveyed(ctx actor.Context, m *surveyed) {
+	r.records.chart(m.nodes)
+	r.settle(ctx)
+}
+
+// sweepRecord drops a record whose node was not heard for too long, and asks for
+// one that is partial. One that is behind and not asked for was forgotten in a
+// restart.
 func (r *reservations) sweepRecord(ctx actor.Context, rec *record, now time.Time) {
 	switch {
 	case now.Sub(rec.fresh) >= recordSpan:
 		r.records.forget(rec.node)
 	case rec.foreign && r.links[rec.node] == nil && !rec.asked && now.Sub(rec.last) >= foreignSpan:
 		r.fetch(ctx, rec.node, false, func(actor.Context, bool) {})
+	case !rec.asked && rec.due.IsZero() && r.records.wanting(rec, now):
+		rec.forced = true
+		r.check(ctx, rec)
 	case !rec.due.IsZero() && now.Sub(rec.due) >= sweepEvery:
 		rec.due = time.Time{}
 		r.check(ctx, rec)

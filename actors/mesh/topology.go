@@ -13,6 +13,9 @@ import (
 // Limits of what other nodes may have this one remember, and how long.
 const (
 	nodesMost    = 2048             // known nodes
+	nodesPerLink = nodesMost / 2    // of them, that came over one link: nobody takes all the room alone
+	namedMost    = nodesMost / 2    // of them, that have not said hello
+	namedPerNode = 64               // of those, that one node's hello keeps known
 	linksMost    = 512              // links of one node
 	settledAfter = 2 * time.Second  // without a change
 	goneAfter    = 60 * time.Second // not heard of, or not reachable
@@ -29,7 +32,11 @@ type vertex struct {
 	links       []edgeEnd // sorted by peer
 	master      bool
 	host        string
-	leaf        bool // it passes nothing on
+	leaf        bool      // it passes nothing on
+	said        sighting  // its last hello
+	talking     time.Time // since when it says hello, in this start
+	hellos      pace      // of those that others told
+	by          string    // peer by which it became known; "": by this node itself
 
 	near    *lane     // this node's own link with it; nil: none
 	heard   time.Time // its last hello, or when it was named last
@@ -38,8 +45,10 @@ type vertex struct {
 	windows windows   // of its packets
 	hearing hearing   // of its last packet
 
-	index int          // in topology.reach; -1: not reachable
-	at    []neighborAt // sorted by index; valid if reachable
+	index  int          // in topology.reach; -1: not reachable
+	at     []neighborAt // sorted by index; valid if reachable
+	namers []*vertex    // who names it; only of a node that has said no hello
+	way    *lane        // by which it was reached, last; nil: never
 }
 
 // edgeEnd is a link as one of its nodes tells of it.
@@ -61,8 +70,12 @@ type topology struct {
 	costs    map[string]uint32 // of own links, as the own hello told them last
 	vertices map[string]*vertex
 
-	stale   bool      // links have changed since what follows was computed
-	touched time.Time // when they did last
+	stale    bool      // links have changed since what follows was computed
+	urgent   bool      // those of this node among them
+	touched  time.Time // when they did last
+	computed time.Time // when what follows was
+	work     int       // that it took: nodes, and the links that they name
+	ripe     time.Time // when somebody's word begins to count; zero: nobody waits
 
 	reach   []*vertex   // those that can be reached, this node among them, by name
 	foreign bool        // among them are nodes that tell nothing of themselves
@@ -85,12 +98,70 @@ func (t *topology) named(name string, now time.Time) *vertex {
 	if v := t.vertices[name]; v != nil {
 		return v
 	}
-	if len(t.vertices) >= nodesMost || !validName(name) {
+	if named, _, all := t.census(""); named >= namedMost || all >= nodesMost {
 		return nil
 	}
-	v := &vertex{name: name, hash: nameHash(name), heard: now, since: now, lost: now, index: -1}
+	return t.make(name, "", now)
+}
+
+// speaking is named for a node that says hello, over the link with a peer.
+func (t *topology) speaking(name, by string, now time.Time) *vertex {
+	if v := t.vertices[name]; v != nil {
+		return v
+	}
+	if _, theirs, all := t.census(by); theirs >= nodesPerLink || all >= nodesMost {
+		return nil
+	}
+	return t.make(name, by, now)
+}
+
+func (t *topology) make(name, by string, now time.Time) *vertex {
+	if !validName(name) {
+		return nil
+	}
+	v := &vertex{name: name, hash: nameHash(name), heard: now, since: now, lost: now, by: by, index: -1}
 	t.vertices[name] = v
 	return v
+}
+
+// census counts the nodes that are known: those that were only named, those that
+// came by one peer, and all.
+func (t *topology) census(by string) (named, theirs, all int) {
+	for _, v := range t.vertices {
+		if !v.hello && v.near == nil {
+			named++
+		}
+		if by != "" && v.by == by {
+			theirs++
+		}
+	}
+	return named, theirs, len(t.vertices)
+}
+
+// meet makes those known that a node names, as far as there is room. Who is not
+// among them counts as soon as it says hello itself.
+func (t *topology) meet(v *vertex, links []edgeEnd, now time.Time) {
+	seen, room := 0, -1
+	for _, e := range links {
+		u := t.vertices[e.peer]
+		if u != nil && u.hello {
+			continue
+		}
+		if seen++; seen > namedPerNode {
+			return
+		}
+		if u != nil {
+			u.heard = now
+			continue
+		}
+		if room < 0 {
+			named, theirs, all := t.census(v.by)
+			room = max(0, min(namedMost-named, nodesPerLink-theirs, nodesMost-all))
+		}
+		if room > 0 && t.make(e.peer, v.by, now) != nil {
+			room--
+		}
+	}
 }
 
 // tell takes a node's hello, and reports whether it was news of its links.
@@ -104,16 +175,16 @@ func (t *topology) tell(v *vertex, h *meshpb.Hello, now time.Time) bool {
 	}
 	links := make([]edgeEnd, 0, min(len(h.GetLinks()), linksMost))
 	for _, l := range h.GetLinks() {
-		if l.GetPeer() == v.name || len(links) >= linksMost || t.named(l.GetPeer(), now) == nil {
-			continue
-		}
-		links = append(links, edgeEnd{l.GetPeer(), costOf(l.GetMs())})
-		if u := t.vertices[l.GetPeer()]; !u.hello {
-			u.heard = now
+		if l.GetPeer() != v.name && len(links) < linksMost && validName(l.GetPeer()) {
+			links = append(links, edgeEnd{l.GetPeer(), costOf(l.GetMs())})
 		}
 	}
 	slices.SortFunc(links, func(a, b edgeEnd) int { return strings.Compare(a.peer, b.peer) })
 	links = slices.CompactFunc(links, func(a, b edgeEnd) bool { return a.peer == b.peer })
+	t.meet(v, links, now)
+	if !v.hello || h.GetBoot() != v.boot {
+		v.talking = now
+	}
 	news := !v.hello || h.GetBoot() != v.boot || h.GetLeaf() != v.leaf || !slices.Equal(links, v.links)
 	v.hello, v.boot, v.round, v.links = true, h.GetBoot(), h.GetRound(), links
 	v.master, v.leaf, v.host, v.heard = h.GetMaster(), h.GetLeaf(), dialable(h.GetHost()), now
@@ -138,129 +209,6 @@ func (v *vertex) end(peer string) (cost uint32, ok bool) {
 	return v.links[i].cost, true
 }
 
-// touch notes that links have changed. What follows of it is computed when it is
-// needed: hellos come in swarms.
-func (t *topology) touch(now time.Time) {
-	t.stale, t.touched = true, now
-}
-
-// refresh computes what touch has put off. It goes before all use of reach and
-// of what comes after it in topology.
-func (t *topology) refresh() {
-	if t.stale {
-		t.stale = false
-		t.compute(t.touched)
-	}
-}
-
-// compute finds out what is reachable, after links have changed.
-func (t *topology) compute(now time.Time) {
-	for _, v := range t.vertices {
-		v.index, v.at = -1, nil
-	}
-	t.reach = t.reach[:0]
-	t.enter(t.self)
-	for k := 0; k < len(t.reach); k++ {
-		if v := t.reach[k]; !v.leaf || v == t.self { // nothing gets through a leaf
-			t.expand(v)
-		}
-	}
-	slices.SortFunc(t.reach, func(a, b *vertex) int { return strings.Compare(a.name, b.name) })
-	t.foreign = false
-	for i, v := range t.reach {
-		v.index, v.lost = i, time.Time{}
-		t.foreign = t.foreign || !v.hello
-	}
-	for _, v := range t.reach {
-		t.connect(v)
-	}
-	for _, v := range t.vertices {
-		if v.index < 0 && v.lost.IsZero() {
-			v.lost = now
-		}
-	}
-	if d := t.sum(); d != t.digest {
-		t.digest, t.changed = d, now
-	}
-	t.trees = make([]*spanning, len(t.reach))
-	t.epoch++
-}
-
-// enter makes a node one of those that can be reached.
-func (t *topology) enter(v *vertex) {
-	if v.index < 0 {
-		v.index = len(t.reach) // for now
-		t.reach = append(t.reach, v)
-	}
-}
-
-// expand reaches the nodes that v is linked with.
-func (t *topology) expand(v *vertex) {
-	for _, e := range v.links {
-		if u := t.vertices[e.peer]; u != nil && (!u.hello || u.names(v)) {
-			t.enter(u)
-		}
-	}
-	if v.hello {
-		return
-	}
-	for _, u := range t.vertices { // it says nothing itself
-		if u.names(v) {
-			t.enter(u)
-		}
-	}
-}
-
-// names reports whether a node says that it is linked with another.
-func (v *vertex) names(u *vertex) bool {
-	_, ok := v.end(u.name)
-	return ok
-}
-
-// connect notes the links that count of a node that tells of them: those that
-// the other end names too, or whose other end tells nothing. What a link costs
-// is what the worse end says.
-func (t *topology) connect(v *vertex) {
-	if !v.hello {
-		return // its peers do
-	}
-	for _, e := range v.links {
-		u, cost := t.vertices[e.peer], e.cost
-		if u == nil || u.index < 0 {
-			continue
-		}
-		if u.hello {
-			back, ok := u.end(v.name)
-			if !ok {
-				continue
-			}
-			cost = max(cost, back)
-		} else {
-			u.at = append(u.at, neighborAt{v.index, cost}) // in order: they are asked by name
-		}
-		v.at = append(v.at, neighborAt{u.index, cost})
-	}
-}
-
-// sum is a digest of the nodes and links that are reachable.
-func (t *topology) sum() uint64 {
-	h := uint64(len(t.reach))
-	for _, v := range t.reach {
-		flags := uint64(0)
-		if v.hello {
-			flags |= 1
-		}
-		if v.leaf {
-			flags |= 2
-		}
-		h = mix(h ^ v.hash + flags)
-		for _, n := range v.at {
-			h = mix(h ^ uint64(n.index)<<32 + uint64(n.cost))
-		}
-	}
-	return h
-}
-
 // lanesChanged makes this node's own links anew.
 func (t *topology) lanesChanged(lanes []*lane, now time.Time) {
 	t.self.links = t.self.links[:0]
@@ -268,6 +216,7 @@ func (t *topology) lanesChanged(lanes []*lane, now time.Time) {
 		t.self.links = append(t.self.links, edgeEnd{l.name, t.costs[l.name]})
 	}
 	t.touch(now)
+	t.urgent = true
 }
 
 // said notes what this node's own hello tells of its links.
@@ -284,7 +233,7 @@ func (t *topology) said(h *meshpb.Hello, lanes []*lane, now time.Time) {
 
 // settled reports whether trees are to be trusted.
 func (t *topology) settled(now time.Time) bool {
-	return !t.foreign && now.Sub(t.changed) >= settledAfter
+	return !t.stale && !t.foreign && now.Sub(t.changed) >= settledAfter
 }
 
 // alive lists the nodes that may answer this one, by name.
@@ -320,6 +269,7 @@ func (t *topology) expire(now time.Time) (gone []*vertex) {
 		delete(t.vertices, v.name)
 	}
 	t.touch(now)
+	t.urgent = true
 	t.refresh() // reach must not name them any more
 	slices.SortFunc(gone, func(a, b *vertex) int { return strings.Compare(a.name, b.name) })
 	return gone

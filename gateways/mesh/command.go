@@ -282,6 +282,8 @@ func recordsOf(raw []byte, most *int) (list []*meshpb.Record, ok bool) {
 				var n uint64
 				n, good = integer(value)
 				r.Age = uint32(min(n, math.MaxUint32))
+			case "partial":
+				r.Partial, good = truth(value)
 			case "channels":
 				r.Entries, good = entriesOf(value, most)
 			}
@@ -379,8 +381,15 @@ func appendRecords(dst []byte, list []*meshpb.Record) []byte {
 		dst = quote(append(dst, `{"node":`...), r.GetNode())
 		dst = appendInteger(dst, `,"boot":`, r.GetBoot())
 		dst = appendInteger(dst, `,"ver":`, r.GetVer())
-		dst = append(appendUnlessZero(dst, `,"age":`, uint64(r.GetAge())), ',')
+		dst = append(appendPartial(appendUnlessZero(dst, `,"age":`, uint64(r.GetAge())), r.GetPartial()), ',')
 		dst = append(appendEntries(dst, r.GetEntries()), '}')
 	}
 	return append(dst, ']')
+}
+
+func appendPartial(dst []byte, is bool) []byte {
+	if is {
+		dst = append(dst, `,"partial":true`...)
+	}
+	return dst
 }

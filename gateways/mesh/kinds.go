@@ -3,6 +3,7 @@ package mesh
 import (
 	"time"
 
+	"parley/actors/tree"
 	"parley/gateways/link"
 	"parley/gateways/ws"
 )
@@ -12,6 +13,8 @@ const (
 	MaxFrame      = 8 << 20  // bytes of one message
 	outboundLimit = 16 << 20 // bytes that may wait for a node: nothing is dropped, so then it is closed
 	writeTimeout  = 10 * time.Second
+	stallBytes    = 2 << 20 // that wait for a node, from which it is behind
+	stallAfter    = 1500 * time.Millisecond
 	pingInterval  = 5 * time.Second
 	deadAfter     = 15 * time.Second
 )
@@ -32,7 +35,7 @@ func NewKinds() (accepted, dialled *link.Kind) {
 func newKind(c Codec, f link.Framing) *link.Kind {
 	return &link.Kind{
 		Codec: c, Framing: f, Shards: 1,
-		OutboundLimit: outboundLimit, WriteTimeout: writeTimeout, Ping: pingInterval, Dead: deadAfter,
-		RoundTrips: true, CloseCodes: []uint32{CloseForbidden, CloseNameInUse},
+		OutboundLimit: outboundLimit, WriteTimeout: writeTimeout, StallBytes: stallBytes, StallAfter: stallAfter, Ping: pingInterval, Dead: deadAfter,
+		RoundTrips: true, Late: tree.MeshLinkLost, CloseCodes: []uint32{CloseForbidden, CloseNameInUse},
 	}
 }

@@ -136,7 +136,7 @@ func drawnEntries(t *rapid.T) (list []*meshpb.Entry) {
 
 func drawnRecords(t *rapid.T) (list []*meshpb.Record) {
 	for _, node := range few(t, nodeNames) {
-		list = append(list, &meshpb.Record{Node: node, Boot: integers.Draw(t, "boot"), Ver: integers.Draw(t, "ver"), Age: maybe(t, rapid.Uint32()), Entries: drawnEntries(t)})
+		list = append(list, &meshpb.Record{Node: node, Boot: integers.Draw(t, "boot"), Ver: integers.Draw(t, "ver"), Age: maybe(t, rapid.Uint32()), Partial: rapid.Bool().Draw(t, "partial"), Entries: drawnEntries(t)})
 	}
 	return list
 }
@@ -150,6 +150,7 @@ func drawnResponse(t *rapid.T) *meshpb.Response {
 		m.Listing = &meshpb.Listing{Entries: drawnEntries(t), Records: drawnRecords(t)}
 		if rapid.Bool().Draw(t, "record") {
 			m.Listing.Boot, m.Listing.Ver = rapid.Uint64Range(1, maxInteger).Draw(t, "boot"), integers.Draw(t, "ver")
+			m.Listing.Partial = rapid.Bool().Draw(t, "partial")
 		}
 	case 2:
 		m.Connection = &meshpb.Connection{Host: maybe(t, texts), Token: "x" + texts.Draw(t, "token")}

@@ -10,7 +10,7 @@ import (
 type results struct {
 	ok, reason, destination, nodes, channels, boot, ver, records, host, token, latency []byte
 	relay, network, cpu, mem, disk                                                     []byte
-	channel, password, ts, owner                                                       []byte
+	channel, password, ts, owner, partial                                              []byte
 }
 
 func (r *results) read(data []byte) bool {
@@ -18,7 +18,7 @@ func (r *results) read(data []byte) bool {
 		"ok": &r.ok, "reason": &r.reason, "destination": &r.destination, "nodes": &r.nodes, "channels": &r.channels,
 		"boot": &r.boot, "ver": &r.ver, "records": &r.records, "host": &r.host, "token": &r.token, "latency": &r.latency,
 		"relay": &r.relay, "network": &r.network, "cpu": &r.cpu, "mem": &r.mem, "disk": &r.disk,
-		"channel": &r.channel, "password": &r.password, "ts": &r.ts, "owner": &r.owner,
+		"channel": &r.channel, "password": &r.password, "ts": &r.ts, "owner": &r.owner, "partial": &r.partial,
 	}
 	return members(data, func(name, value []byte) bool {
 		if place := to[string(name)]; place != nil {
@@ -88,6 +88,9 @@ func (r *results) listing(m *meshpb.Response) (reason string) {
 		l.Records, ok = recordsOf(r.records, &most)
 	}
 	ok = ok && optional(r.boot, &l.Boot) && optional(r.ver, &l.Ver)
+	if ok && r.partial != nil {
+		l.Partial, ok = truth(r.partial)
+	}
 	if most < 0 {
 		return reasonTooMany
 	}
@@ -153,7 +156,7 @@ func appendListing(dst []byte, l *meshpb.Listing) []byte {
 	dst = appendEntries(append(dst, ','), l.GetEntries())
 	if l.GetBoot() != 0 {
 		dst = appendInteger(dst, `,"boot":`, l.GetBoot())
-		dst = appendInteger(dst, `,"ver":`, l.GetVer())
+		dst = appendPartial(appendInteger(dst, `,"ver":`, l.GetVer()), l.GetPartial())
 	}
 	if len(l.GetRecords()) > 0 {
 		dst = appendRecords(dst, l.GetRecords())

@@ -142,13 +142,13 @@ var ownVectors = []vector{
 		command(&meshpb.Command{Name: "unreserve-channel", Channel: "c", Boot: 7, Ver: 9}),
 	},
 	{
-		"list-channels: a record", answered(`{"channels":[{"name":"c","password":"","ts":5,"owner":"node-2"}],"boot":7,"ver":4,` +
-			`"records":[{"node":"node-2","boot":7,"ver":1,"channels":[{"name":"c","password":"","ts":5,"owner":"node-2"}]},{"node":"node-5","boot":8,"ver":2,"age":31,"channels":[]}]}`),
+		"list-channels: a record", answered(`{"channels":[{"name":"c","password":"","ts":5,"owner":"node-2"}],"boot":7,"ver":4,"partial":true,` +
+			`"records":[{"node":"node-2","boot":7,"ver":1,"channels":[{"name":"c","password":"","ts":5,"owner":"node-2"}]},{"node":"node-5","boot":8,"ver":2,"age":31,"partial":true,"channels":[]}]}`),
 		response(&meshpb.Response{Listing: &meshpb.Listing{
-			Entries: []*meshpb.Entry{{Name: "c", Claim: &meshpb.Claim{Ts: 5, Owner: "node-2"}}}, Boot: 7, Ver: 4,
+			Entries: []*meshpb.Entry{{Name: "c", Claim: &meshpb.Claim{Ts: 5, Owner: "node-2"}}}, Boot: 7, Ver: 4, Partial: true,
 			Records: []*meshpb.Record{
 				{Node: "node-2", Boot: 7, Ver: 1, Entries: []*meshpb.Entry{{Name: "c", Claim: &meshpb.Claim{Ts: 5, Owner: "node-2"}}}},
-				{Node: "node-5", Boot: 8, Ver: 2, Age: 31},
+				{Node: "node-5", Boot: 8, Ver: 2, Age: 31, Partial: true},
 			},
 		}}),
 	},

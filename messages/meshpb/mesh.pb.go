@@ -671,8 +671,9 @@ type Record struct {
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	Boot          uint64                 `protobuf:"varint,2,opt,name=boot,proto3" json:"boot,omitempty"`
 	Ver           uint64                 `protobuf:"varint,3,opt,name=ver,proto3" json:"ver,omitempty"`
-	Entries       []*Entry               `protobuf:"bytes,4,rep,name=entries,proto3" json:"entries,omitempty"` // sorted by name
-	Age           uint32                 `protobuf:"varint,5,opt,name=age,proto3" json:"age,omitempty"`        // s since who sends this has heard that node; 0: just now
+	Entries       []*Entry               `protobuf:"bytes,4,rep,name=entries,proto3" json:"entries,omitempty"`  // sorted by name
+	Age           uint32                 `protobuf:"varint,5,opt,name=age,proto3" json:"age,omitempty"`         // s since who sends this has heard that node; 0: just now
+	Partial       bool                   `protobuf:"varint,6,opt,name=partial,proto3" json:"partial,omitempty"` // entries are not all that the record has
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -740,6 +741,13 @@ func (x *Record) GetAge() uint32 {
 		return x.Age
 	}
 	return 0
+}
+
+func (x *Record) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
 }
 
 // Entry is one channel of a record, or of an answer to list-channels.
@@ -971,7 +979,8 @@ type Listing struct {
 	Entries       []*Entry               `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	Boot          uint64                 `protobuf:"varint,2,opt,name=boot,proto3" json:"boot,omitempty"` // of the record that entries are; 0: the seed's form
 	Ver           uint64                 `protobuf:"varint,3,opt,name=ver,proto3" json:"ver,omitempty"`
-	Records       []*Record              `protobuf:"bytes,4,rep,name=records,proto3" json:"records,omitempty"` // all that the answering node knows, its own among them
+	Records       []*Record              `protobuf:"bytes,4,rep,name=records,proto3" json:"records,omitempty"`  // all that the answering node knows, its own among them
+	Partial       bool                   `protobuf:"varint,5,opt,name=partial,proto3" json:"partial,omitempty"` // entries are not all that the record has
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1032,6 +1041,13 @@ func (x *Listing) GetRecords() []*Record {
 		return x.Records
 	}
 	return nil
+}
+
+func (x *Listing) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
 }
 
 // Connection answers get-node-connection and get-connection-token.
@@ -3298,13 +3314,14 @@ const file_mesh_mesh_proto_rawDesc = "" +
 	"\x04host\x18\a \x01(\tR\x04host\".\n" +
 	"\bLinkCost\x12\x12\n" +
 	"\x04peer\x18\x01 \x01(\tR\x04peer\x12\x0e\n" +
-	"\x02ms\x18\x02 \x01(\x01R\x02ms\"{\n" +
+	"\x02ms\x18\x02 \x01(\x01R\x02ms\"\x95\x01\n" +
 	"\x06Record\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04boot\x18\x02 \x01(\x04R\x04boot\x12\x10\n" +
 	"\x03ver\x18\x03 \x01(\x04R\x03ver\x12%\n" +
 	"\aentries\x18\x04 \x03(\v2\v.mesh.EntryR\aentries\x12\x10\n" +
-	"\x03age\x18\x05 \x01(\rR\x03age\"n\n" +
+	"\x03age\x18\x05 \x01(\rR\x03age\x12\x18\n" +
+	"\apartial\x18\x06 \x01(\bR\apartial\"n\n" +
 	"\x05Entry\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\bpassword\x18\x02 \x01(\tB\x03\x80\x01\x01R\bpassword\x12&\n" +
@@ -3330,12 +3347,13 @@ const file_mesh_mesh_proto_rawDesc = "" +
 	"\n" +
 	"\b_latency\"\x1d\n" +
 	"\x05Nodes\x12\x14\n" +
-	"\x05names\x18\x01 \x03(\tR\x05names\"~\n" +
+	"\x05names\x18\x01 \x03(\tR\x05names\"\x98\x01\n" +
 	"\aListing\x12%\n" +
 	"\aentries\x18\x01 \x03(\v2\v.mesh.EntryR\aentries\x12\x12\n" +
 	"\x04boot\x18\x02 \x01(\x04R\x04boot\x12\x10\n" +
 	"\x03ver\x18\x03 \x01(\x04R\x03ver\x12&\n" +
-	"\arecords\x18\x04 \x03(\v2\f.mesh.RecordR\arecords\";\n" +
+	"\arecords\x18\x04 \x03(\v2\f.mesh.RecordR\arecords\x12\x18\n" +
+	"\apartial\x18\x05 \x01(\bR\apartial\";\n" +
 	"\n" +
 	"Connection\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\x12\x19\n" +

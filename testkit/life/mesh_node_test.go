@@ -28,6 +28,7 @@ type meshNode struct {
 	relay  string   // host:port
 	env    []string // more of its environment
 	port   uint16   // for user interfaces
+	counts string   // address of its metrics; blank: it shows none
 	cmd    *exec.Cmd
 	exited chan struct{}
 
@@ -69,7 +70,7 @@ func (n *meshNode) start(to []*meshNode, args ...string) {
 		neighbors = append(neighbors, "parley://"+meshToken+"@"+other.relay+"?name="+other.name)
 	}
 	n.cmd = exec.Command(at, append([]string{
-		"node", "--node-name", n.name, "--clandestine-port", port, "--ui-port", "0", "--metrics-address", "off", "--data-directory", n.dir,
+		"node", "--node-name", n.name, "--clandestine-port", port, "--ui-port", "0", "--metrics-address", "off", "--star-address", "off", "--data-directory", n.dir,
 		"--high-latency", "10s",
 	}, args...)...)
 	n.cmd.Env = append([]string{
@@ -91,12 +92,12 @@ func (n *meshNode) start(to []*meshNode, args ...string) {
 		_ = cmd.Wait() // its state is looked at by who asks
 		close(exited)
 	}(n.cmd)
-	var ready struct{ UI, Relay string }
+	var ready struct{ UI, Relay, Metrics string }
 	text, ok := strings.CutPrefix(line, "ready ")
 	if err != nil || !ok || json.Unmarshal([]byte(text), &ready) != nil {
 		n.t.Fatalf("%s did not get ready: %v; it said\n%s", n.name, err, n.log())
 	}
-	n.relay = ready.Relay
+	n.relay, n.counts = ready.Relay, ready.Metrics
 	ui, err := net.ResolveTCPAddr("tcp", ready.UI)
 	if err != nil {
 		n.t.Fatal(err)

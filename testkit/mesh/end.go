@@ -173,6 +173,7 @@ func (e *end) write(m proto.Message) {
 	}
 	if p := e.node.sim.pack(m); p != nil {
 		e.node.sim.Sent.note(m)
+		e.node.sim.Watch.crosses(m)
 		e.wire.send(1-e.index, p)
 	}
 }

@@ -16,6 +16,7 @@ const (
 	warmUp     = 4 * time.Second   // before the first operation
 	quietSpan  = 100 * time.Second // a node that is gone is forgotten after 60 s
 	healedSpan = 75 * time.Second  // redials are 36 s apart at most
+	restMost   = 2 * time.Minute   // that links may still come and go behind these
 	chatEvery  = 5 * time.Second   // at most, in quiet
 	opsLeast   = 20
 	opsMost    = 150
@@ -64,11 +65,18 @@ func Random(t *testing.T, d *testkit.Driver) *Sim {
 // runStream tells these draws from others with the same seed.
 const runStream = 0x72756e
 
-// settle lets a network come to rest and checks it. Clients that have something
-// to say go on: that is no news to anybody but their readers.
+// settle lets a network come to rest and checks it: at the earliest after span,
+// and not while a link that nodes found by themselves is younger than calm.
+// Clients that have something to say go on: that is no news to anybody but their
+// readers.
 func (r *run) settle(span time.Duration) {
 	r.T.Helper()
-	for end := time.Now().Add(span); time.Now().Before(end); {
+	for start := time.Now(); time.Since(start) < span || r.Watch.stood() < calm; {
+		if time.Since(start) >= span+restMost {
+			r.T.Errorf("nobody touched the network for %v, and it does not come to rest: the last change was %s, %v ago",
+				time.Since(start), r.Watch.why, r.Watch.stood())
+			break
+		}
 		for range 1 + r.rng.IntN(2*r.n) {
 			r.say(r.Node(Name(r.rng.IntN(r.n))))
 		}

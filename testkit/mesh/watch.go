@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"parley/messages/meshpb"
 	"parley/messages/relaypb"
 )
@@ -45,7 +47,7 @@ type Watch struct {
 	// Refused those that were refused.
 	Lost, Refused int
 	// Overtaken counts messages that came behind a younger one of the same sender
-	// before the network was calm; OvertakenBrief those of them that came when
+	// before the network was calm, or by another way; OvertakenBrief those of them that came when
 	// nothing had changed for a brief while, MissedBrief what did not come then.
 	Overtaken, OvertakenBrief, MissedBrief int
 }
@@ -65,6 +67,8 @@ type sentMessage struct {
 	at      time.Time
 	key     string // of the channel, when the router got it
 	passed  bool   // to the router
+	treed   bool   // it crossed a link along a tree
+	flooded bool   // it crossed one without
 	heard   map[*Client]bool
 }
 
@@ -93,6 +97,17 @@ func (w *Watch) since(channel string) time.Time {
 		return at
 	}
 	return w.last
+}
+
+// stood is for how long nothing has changed, of whatever channel.
+func (w *Watch) stood() time.Duration {
+	last := w.since("")
+	for _, at := range w.channels {
+		if at.After(last) {
+			last = at
+		}
+	}
+	return time.Since(last)
 }
 
 func keyOf(hash []byte) string {
@@ -131,9 +146,17 @@ func (w *Watch) send(c *Client, channel string) *sentMessage {
 
 // find returns the message with a payload.
 func (w *Watch) find(payload []byte) *sentMessage {
+	m := w.known(payload)
+	if m == nil {
+		w.sim.T.Errorf("nobody sent %s", payload)
+	}
+	return m
+}
+
+// known is find for what may not be a client's.
+func (w *Watch) known(payload []byte) *sentMessage {
 	id, err := strconv.Atoi(strings.TrimPrefix(strings.Trim(string(payload), `"`), "m"))
 	if err != nil || id < 1 || id > len(w.messages) {
-		w.sim.T.Errorf("nobody sent %s", payload)
 		return nil
 	}
 	return w.messages[id-1]
@@ -259,6 +282,35 @@ func (w *Watch) carriedSince(n *Node, s *Sub, key string) bool {
 	})
 }
 
+// crosses notes how the messages of a frame go on.
+func (w *Watch) crosses(m proto.Message) {
+	switch m := m.(type) {
+	case *meshpb.Frame:
+		for _, p := range m.GetPackets() {
+			w.crosses(p)
+		}
+	case *meshpb.Packet:
+		if s := w.known(m.GetMessage().GetPayload()); s != nil {
+			s.treed = s.treed || m.GetTree() != 0
+			s.flooded = s.flooded || m.GetTree() == 0
+		}
+	}
+}
+
+// sameWay reports whether two messages of one sender went the same way, if the
+// network was the same: all along a tree, or all by flooding where frames take
+// always as long. Nodes also flood when nothing has happened but that latencies
+// were measured, or that a record was too old.
+func (w *Watch) sameWay(a, b *sentMessage) bool {
+	switch {
+	case a.flooded != b.flooded || a.treed != b.treed:
+		return false
+	case a.flooded:
+		return !a.treed && w.sim.o.Jitter <= 0
+	}
+	return true
+}
+
 // checkOrder finds messages that overtook others while the network stood.
 func (w *Watch) checkOrder(s *Sub, m *sentMessage, bad func(string)) {
 	before := s.heard[m.from]
@@ -267,7 +319,7 @@ func (w *Watch) checkOrder(s *Sub, m *sentMessage, bad func(string)) {
 		return
 	}
 	stood := m.at.Sub(w.since(m.channel))
-	if stood >= calm {
+	if stood >= calm && w.sameWay(m, before) {
 		bad(fmt.Sprintf("after a younger one, m%d; the last change was %s, %v before it", before.id, w.why, stood))
 		return
 	}

@@ -48,8 +48,8 @@ type meshed struct {
 const (
 	holdAt   = 16 << 20 // in one shard: packets of other nodes wait
 	behindAt = 8 << 20  // for the mesh: clients are told to slow down
-	// crowdedAt is what may wait for all other nodes together until then. A link
-	// that alone has a third more is closed.
+	// crowdedAt is what may wait for all other nodes together until then, unless a
+	// single one of several is slow: its link has a limit of its own, and is closed.
 	crowdedAt = 12 << 20
 )
 
@@ -121,7 +121,19 @@ func (m *meshed) relay() relay.Mesh {
 
 // behind tells whether more is queued for other nodes than is good.
 func (m *meshed) behind() bool {
-	return m.queue.Bytes() > behindAt || m.kinds[0].Budget.Used()+m.kinds[1].Budget.Used() > crowdedAt || crowded(behindAt, m.fans[:]...)
+	return m.queue.Bytes() > behindAt || m.slow() || crowded(behindAt, m.fans[:]...)
+}
+
+// slow tells whether the other nodes take less than they are sent: more than one
+// of them, or all there are. Where one is slow and others are not, clients do not
+// wait for it.
+func (m *meshed) slow() bool {
+	a, b := m.kinds[mesh.Accepted], m.kinds[mesh.Dialled]
+	if a.Budget.Used()+b.Budget.Used() <= crowdedAt {
+		return false
+	}
+	behind := a.Behind() + b.Behind()
+	return behind > 1 || behind >= a.Links()+b.Links()
 }
 
 func crowded(most int64, all ...link.Fanout) bool {

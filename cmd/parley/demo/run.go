@@ -2,10 +2,10 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +20,12 @@ type demo struct {
 	clients []*client
 	out     *printer
 	wanted  map[int]bool // nodes that are to run, by number
+	parted  []fleet.Edge // links that were cut, and are healed, and not up yet
 }
+
+// redial is the longest that a node waits before it dials a neighbor again, for
+// people: half a minute, give or take a fifth.
+const redial = "36 s"
 
 // run is all of it, until the context ends or somebody has had enough.
 func run(ctx context.Context, o *Options, in io.Reader, out io.Writer) (err error) {
@@ -78,6 +83,7 @@ func (d *demo) watch(ctx context.Context, in io.Reader) error {
 			}
 		case now := <-t.C:
 			d.missing()
+			d.mended()
 			d.out.second(now, d.fleet, d.clients)
 		}
 	}
@@ -92,6 +98,18 @@ func (d *demo) missing() {
 			d.out.say(fmt.Sprintf("%s has ended; its log is %s; start %d starts it again", n.Name, n.Log, n.Number))
 		}
 	}
+}
+
+// mended tells of links that are up again.
+func (d *demo) mended() {
+	open, cut := d.fleet.Links()
+	d.parted = slices.DeleteFunc(d.parted, func(e fleet.Edge) bool {
+		up := slices.Contains(open, e)
+		if up {
+			d.out.say(e.String() + " is up again")
+		}
+		return up || slices.Contains(cut, e)
+	})
 }
 
 // obey does what a line says; true: that was all.
@@ -114,7 +132,7 @@ func (d *demo) obey(ctx context.Context, line string) (quit bool) {
 		d.out.say(strings.TrimSpace(line) + ": done")
 	case "heal":
 		d.heal(w)
-		d.out.say(strings.TrimSpace(line) + ": done")
+		d.out.say(strings.TrimSpace(line) + ": they may link again, and dial at the latest within " + redial)
 	default:
 		d.process(ctx, w.verb, d.fleet.Nodes[w.nodes[0]-1])
 	}
@@ -134,6 +152,15 @@ func (d *demo) each(w word, f func(fleet.Edge)) {
 
 // heal undoes cuts; for two nodes it lets them link in any case.
 func (d *demo) heal(w word) {
+	_, before := d.fleet.Links()
+	defer func() {
+		_, cut := d.fleet.Links()
+		for _, e := range before {
+			if !slices.Contains(cut, e) && !slices.Contains(d.parted, e) {
+				d.parted = append(d.parted, e)
+			}
+		}
+	}()
 	switch len(w.nodes) {
 	case 0:
 		d.fleet.HealAll()
@@ -151,28 +178,33 @@ func (d *demo) heal(w word) {
 
 // process starts or ends a node.
 func (d *demo) process(ctx context.Context, verb string, n *fleet.Node) {
+	place, runs := n.Place()
+	switch {
+	case verb == "start" && runs:
+		d.out.say(n.Name + " runs already: " + address(place))
+		return
+	case verb != "start" && !runs:
+		d.out.say(fmt.Sprintf("%s does not run; start %d starts it", n.Name, n.Number))
+		return
+	}
+	d.wanted[n.Number] = verb == "start"
 	var err error
+	what := n.Name + " was killed"
 	switch verb {
 	case "start":
-		if err = n.Start(ctx); err == nil {
-			p, _ := n.Place()
-			d.out.say(fmt.Sprintf("%s runs again: %s", n.Name, address(p)))
-		}
-	case "kill":
-		d.wanted[n.Number] = false
-		n.Kill()
-		d.out.say(n.Name + " was killed")
-		return
+		err = n.Start(ctx)
+		place, _ = n.Place()
+		what = n.Name + " runs again: " + address(place)
 	case "stop":
-		d.wanted[n.Number] = false
-		if err = n.Stop(); err == nil {
-			d.out.say(n.Name + " has ended in order")
-		}
+		err = n.Stop()
+		what = n.Name + " has ended in order"
+	default:
+		n.Kill()
 	}
-	d.wanted[n.Number] = verb == "start" && (err == nil || errors.Is(err, fleet.ErrRuns))
 	if err != nil {
-		d.out.say(err.Error())
+		d.wanted[n.Number], what = false, err.Error()
 	}
+	d.out.say(what)
 }
 
 func (d *demo) links() {

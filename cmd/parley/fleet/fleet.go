@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,6 +41,7 @@ type Fleet struct {
 	edges []Edge
 	token string // that they let each other in by
 	dir   string
+	hold  io.Closer   // says that dir is in use
 	birth chan func() // run on a thread that lives until Close
 
 	mu  sync.Mutex    // guards what follows
@@ -60,7 +62,13 @@ func New(o Options) (*Fleet, error) {
 			start()
 		}
 	}()
-	if f.dir, err = os.MkdirTemp("", "parley-fleet-"); err != nil {
+	sweep(os.TempDir())
+	if f.dir, err = os.MkdirTemp("", dirPrefix); err == nil {
+		if f.hold, err = hold(f.dir); err != nil {
+			_ = os.RemoveAll(f.dir)
+		}
+	}
+	if err != nil {
 		close(f.birth)
 		return nil, fmt.Errorf("fleet: %w", err)
 	}
@@ -126,5 +134,5 @@ func (f *Fleet) Close() error {
 			n.door.close()
 		}
 	}
-	return errors.Join(append(errs, os.RemoveAll(f.dir))...)
+	return errors.Join(append(errs, os.RemoveAll(f.dir), f.hold.Close())...)
 }

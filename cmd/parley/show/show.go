@@ -94,8 +94,12 @@ func risky(r rune) bool {
 // gap stands between two columns.
 const gap = "  "
 
-// Table prints rows in columns as wide as their widest cell, which Line makes
-// harmless first. The last column is not padded.
+// columnMost is how wide a column gets at most. What is longer is shown whole, and
+// only its own line is out of step.
+const columnMost = 48
+
+// Table prints rows in columns as wide as their widest cell, up to columnMost.
+// Line makes cells harmless first. The last column is not padded.
 func Table(w io.Writer, rows ...[]string) error {
 	var widths []int
 	safe := make([][]string, len(rows))
@@ -106,7 +110,9 @@ func Table(w io.Writer, rows ...[]string) error {
 			if j == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[j] = max(widths[j], utf8.RuneCountInString(cell))
+			if n := utf8.RuneCountInString(cell); n <= columnMost {
+				widths[j] = max(widths[j], n)
+			}
 		}
 	}
 	var b strings.Builder
@@ -116,7 +122,7 @@ func Table(w io.Writer, rows ...[]string) error {
 			if j > 0 {
 				line += gap
 			}
-			line += cell + strings.Repeat(" ", widths[j]-utf8.RuneCountInString(cell))
+			line += cell + strings.Repeat(" ", max(0, widths[j]-utf8.RuneCountInString(cell)))
 		}
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}

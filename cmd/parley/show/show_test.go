@@ -64,6 +64,14 @@ func TestTable(t *testing.T) {
 	if want := "A      B  C\né\\x1b     long\nx\n"; b.String() != want {
 		t.Errorf("want %q, got %q", want, b.String())
 	}
+	b.Reset()
+	long := strings.Repeat("x", columnMost+1)
+	if err := Table(&b, []string{"A", "B"}, []string{long, "1"}, []string{"short", "2"}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "A      B\n" + long + "  1\nshort  2\n"; b.String() != want {
+		t.Errorf("want %q, got %q", want, b.String())
+	}
 	if Table(full{}, []string{"A"}) == nil {
 		t.Error("nobody noticed")
 	}
