@@ -10,9 +10,10 @@ CYCLES   ?= 1000
 SEEDS    ?= 2000
 FUZZTIME ?= 1h
 BENCH    ?= .
+SCENARIO ?=
 
 .PHONY: help run build test race stories tree sizes bench fuzz fuzz-smoke \
-	cycles sim sim-smoke check format vet lint proto stale modules vuln \
+	bench-star cycles sim sim-smoke check format vet lint proto stale modules vuln \
 	static gen image fmt setup clients clean
 
 help: ## this list
@@ -128,6 +129,10 @@ fuzz-smoke: ## every fuzz target for 10 s
 bench: ## Go benchmarks; the relay as a whole is measured by `bin/parley bench`
 	@.ci/setup go
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+
+bench-star: build ## the rendezvous beside the public server: joins, memory, streams, announcements (SCENARIO='stream' for one)
+	@.ci/setup clients
+	@testkit/foreign/bench-star $(SCENARIO)
 
 # --- the machine
 

@@ -73,7 +73,7 @@ func (e *errand) answer(ctx actor.Context, body proto.Message) {
 func (e *errand) body(m *meshpb.AskResponse) proto.Message {
 	if len(m.GetAnswers()) == 0 {
 		if len(m.GetSilent()) == 0 {
-			return ui.Fault(ui.CodeNode, "No node "+quote(e.node)+" is known in this mesh; neighborhoodGraph shows those that are")
+			return ui.Fault(ui.CodeNode, "No node "+quote(e.node)+" is known in this mesh; peers, and channels of scope network, name nodes that are")
 		}
 		return e.timeout()
 	}
@@ -83,7 +83,7 @@ func (e *errand) body(m *meshpb.AskResponse) proto.Message {
 	case r.GetHostStats() != nil:
 		return r.GetHostStats()
 	case r.GetReason() == reasonReturned:
-		return ui.Fault(ui.CodeNode, "No node "+quote(e.node)+" can be reached; neighborhoodGraph shows those that are known")
+		return ui.Fault(ui.CodeNode, "No node "+quote(e.node)+" can be reached; peers, and channels of scope network, name nodes that are known")
 	default:
 		return ui.Fault(ui.CodeNode, "Node "+quote(e.node)+" did not tell: "+cut(r.GetReason(), maxQuoted))
 	}

@@ -31,6 +31,7 @@ func Routes(a Answering) map[string]ui.Route {
 		"connectionStatus":  {To: a.Status},
 		"neighborhoodGraph": {To: a.Status},
 		"peers":             {To: a.Status},
+		"starPeers":         {To: a.Status},
 		"nodeStats":         {To: a.Status},
 		"hostStats":         {To: a.Status},
 		"channels":          {To: a.Status},

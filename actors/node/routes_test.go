@@ -49,6 +49,7 @@ func TestRoutes(t *testing.T) {
 		"peers status",
 		"setConfiguration configuration changes",
 		"shutdown shutdown changes confirm",
+		"starPeers status",
 		"subscribe broadcasts",
 		"unsubscribe broadcasts",
 	}

@@ -10,6 +10,7 @@ import (
 	"parley/actors/ui"
 	"parley/messages/meshpb"
 	"parley/messages/relaypb"
+	"parley/messages/starpb"
 	"parley/messages/uipb"
 )
 
@@ -28,6 +29,7 @@ type Reporting struct {
 	Stats      *actor.PID    // answers relaypb.NodeStatsRequest
 	Host       *actor.PID    // answers relaypb.HostStatsRequest
 	Broadcasts *actor.PID
+	Star       *actor.PID // answers starpb.StatusRequest; nil: this node has no rendezvous
 	Mesh       Mesh
 }
 
@@ -45,8 +47,8 @@ type Mesh struct {
 // gateways/uiv2/PROTOCOL.md, Messages of the Node.
 //
 //	parent    node
-//	receives  uipb.Ask, uipb.Stage, relaypb.NodeStats, relaypb.HostStats, meshpb.PeersResponse, meshpb.NetworkResponse, meshpb.HoldingsResponse, figuresLate
-//	sends     relaypb.NodeStatsRequest to stats; relaypb.HostStatsRequest to host; meshpb.PeersRequest to peers; meshpb.NetworkRequest to router; meshpb.HoldingsRequest to reservations; uipb.Announce to broadcasts; the body of a response to askers
+//	receives  uipb.Ask, uipb.Stage, relaypb.NodeStats, relaypb.HostStats, meshpb.PeersResponse, meshpb.NetworkResponse, meshpb.HoldingsResponse, starpb.Status, figuresLate
+//	sends     relaypb.NodeStatsRequest to stats; relaypb.HostStatsRequest to host; meshpb.PeersRequest to peers; meshpb.NetworkRequest to router; meshpb.HoldingsRequest to reservations; starpb.StatusRequest to registry; uipb.Announce to broadcasts; the body of a response to askers
 //	stops     with the node
 type status struct {
 	r Reporting // fixed at spawn
@@ -57,6 +59,7 @@ type status struct {
 	peers    figures
 	network  figures
 	holdings figures
+	star     figures
 }
 
 // figures are what another actor knows.
@@ -83,8 +86,8 @@ type figuresLate struct {
 func (figuresLate) IgnoreDeadLetterLogging() {}
 
 // SpawnStatus starts the actor that answers descriptor, connectionStatus,
-// neighborhoodGraph, peers, nodeStats, hostStats and channels. A uipb.Stage sent
-// to it changes how far this node is connected.
+// neighborhoodGraph, peers, starPeers, nodeStats, hostStats and channels. A
+// uipb.Stage sent to it changes how far this node is connected.
 func SpawnStatus(ctx actor.SpawnerContext, r Reporting) *actor.PID {
 	s := &status{
 		r: r, stage: stageNone,
@@ -93,6 +96,7 @@ func SpawnStatus(ctx actor.SpawnerContext, r Reporting) *actor.PID {
 		peers:    figures{from: r.Mesh.Peers, demand: &meshpb.PeersRequest{}},
 		network:  figures{from: r.Mesh.Network, demand: &meshpb.NetworkRequest{}},
 		holdings: figures{from: r.Mesh.Holdings, demand: &meshpb.HoldingsRequest{}},
+		star:     figures{from: r.Star, demand: &starpb.StatusRequest{}},
 	}
 	// The stage outlives a restart: it is told once.
 	return tree.Spawn(ctx, "status", tree.Spec{Asked: true, New: func() actor.Actor { return s }})
@@ -118,6 +122,8 @@ func (s *status) Receive(ctx actor.Context) {
 		s.network.answer(ctx, m)
 	case *meshpb.HoldingsResponse:
 		s.holdings.answer(ctx, m)
+	case *starpb.Status:
+		s.star.answer(ctx, m)
 	case *actor.DeadLetterResponse:
 		s.onDeadLetter(ctx, m)
 	case figuresLate:
@@ -126,7 +132,7 @@ func (s *status) Receive(ctx actor.Context) {
 }
 
 func (s *status) all() []*figures {
-	return []*figures{&s.traffic, &s.host, &s.peers, &s.network, &s.holdings}
+	return []*figures{&s.traffic, &s.host, &s.peers, &s.network, &s.holdings, &s.star}
 }
 
 func (s *status) onStopping() {
@@ -152,6 +158,8 @@ func (s *status) onAsk(ctx actor.Context, m *uipb.Ask) {
 		s.onGraph(ctx)
 	case "peers":
 		s.onPeers(ctx)
+	case "starPeers":
+		s.onStarPeers(ctx)
 	case "channels":
 		s.onChannels(ctx, r.GetChannels().GetNetwork())
 	case "nodeStats":

@@ -89,6 +89,7 @@ func TestStatus(t *testing.T) {
 		c.ask("nodeStats").hears(c.traffic)
 		c.ask("channels").hears(&uipb.Channels{Channels: c.traffic.GetChannels()})
 		c.ask("hostStats").hears(c.figures)
+		c.ask("starPeers").hears(ui.Fault(ui.CodeMissing, "This Node has no rendezvous, because its star-address is off; set it to an address, and start the Node again"))
 		c.ask("shutdown").hears(ui.Fault(ui.CodeUnmarshal, `Opcode "shutdown" is not answered here`))
 	})
 }

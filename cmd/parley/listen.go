@@ -21,17 +21,36 @@ import (
 // half-open connections that are about to be clients, logs, the poller.
 const ownFiles = 128
 
-// fit lowers max-clients to what the process may open: a client that is turned
-// away knows why, one that cannot be accepted does not.
+// starPart is the part of the descriptors that clients of the rendezvous get
+// where there are too few for all, 1 in so many, and what the relay leaves.
+const starPart = 3
+
+// fit lowers max-clients and max-star-clients to what the process may open: a
+// client that is turned away knows why, one that cannot be accepted does not.
 func fit(c *config.Node, log *slog.Logger) {
 	var files syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) != nil || files.Cur >= uint64(c.MaxClients)+ownFiles {
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) != nil {
 		return
 	}
-	asked := c.MaxClients
-	c.MaxClients = max(1, int(files.Cur)-ownFiles)
-	log.Info("max-clients lowered: the process may not open more files", slog.Int("asked", asked),
-		slog.Int("clients", c.MaxClients), slog.Uint64("files", files.Cur))
+	star := 0
+	if c.HasStar() {
+		star = c.MaxStarClients
+	}
+	if files.Cur >= uint64(c.MaxClients+star)+ownFiles {
+		return
+	}
+	room := max(2, int(files.Cur)-ownFiles)
+	lower := func(name string, most *int, to int) {
+		if asked := *most; to < asked {
+			*most = to
+			log.Info(name+" lowered: the process may not open more files", slog.Int("asked", asked), slog.Int("clients", to), slog.Uint64("files", files.Cur))
+		}
+	}
+	if star > 0 {
+		star = min(star, max(1, room/starPart, room-c.MaxClients))
+		lower("max-star-clients", &c.MaxStarClients, star)
+	}
+	lower("max-clients", &c.MaxClients, room-star)
 }
 
 // listen opens what a node serves. daemon, if not nil, has opened the socket for
@@ -58,9 +77,18 @@ func listen(c *config.Node, log *slog.Logger, daemon *child.Child) (l assemble.L
 	if l.Relay, err = plain.Listen(context.Background(), "tcp", c.RelayListen()); err != nil {
 		return l, fmt.Errorf("node: cannot listen for clients: %w; choose another with --clandestine-port (0: any free one) or --relay-address", err)
 	}
+	if c.HasStar() {
+		if l.Star, err = plain.Listen(context.Background(), "tcp", c.StarListen()); err != nil {
+			_ = l.Relay.Close()
+			return l, fmt.Errorf("node: cannot listen for the rendezvous: %w; choose another with --star-port (0: any free one) or --star-address (off: none)", err)
+		}
+	}
 	if c.MetricsAddress != "" {
 		if l.Metrics, err = net.Listen("tcp", c.MetricsAddress); err != nil {
 			_ = l.Relay.Close()
+			if l.Star != nil {
+				_ = l.Star.Close()
+			}
 			return l, fmt.Errorf("node: cannot listen for metrics: %w; choose another with --metrics-address (off: none)", err)
 		}
 	}
@@ -68,14 +96,18 @@ func listen(c *config.Node, log *slog.Logger, daemon *child.Child) (l assemble.L
 }
 
 // ready prints where the gateways listen, for scripts and parents.
-func ready(w io.Writer, l assemble.Listeners) error {
+func ready(w io.Writer, l *assemble.Listeners) error {
 	at := struct {
 		UI      string `json:"ui,omitempty"`
 		Relay   string `json:"relay"`
+		Star    string `json:"star,omitempty"`
 		Metrics string `json:"metrics,omitempty"`
 	}{Relay: l.Relay.Addr().String()}
 	if len(l.UI.Listeners) > 0 {
 		at.UI = l.UI.Listeners[0].Addr().String()
+	}
+	if l.Star != nil {
+		at.Star = l.Star.Addr().String()
 	}
 	if l.Metrics != nil {
 		at.Metrics = l.Metrics.Addr().String()
@@ -89,8 +121,8 @@ func ready(w io.Writer, l assemble.Listeners) error {
 }
 
 // greet tells people how to talk to the node.
-func greet(w io.Writer, l assemble.Listeners) {
-	at, ws, web := l.Relay.Addr().String(), "ws", "http"
+func greet(w io.Writer, c *config.Node, l *assemble.Listeners) {
+	relay, ws, web := l.Relay.Addr().String(), "ws", "http"
 	if l.TLS != nil {
 		ws, web = "wss", "https"
 	}
@@ -100,9 +132,12 @@ A relay node is running. Talk to it from other terminals:
   %[4]s sub lobby --url %[2]s://%[1]s/connect
   %[4]s pub lobby 'hello, all' --url %[2]s://%[1]s/connect
   curl %[3]s://%[1]s/health
-`, at, ws, web, os.Args[0])
+`, relay, ws, web, os.Args[0])
 	if l.Metrics != nil {
 		fmt.Fprintf(w, "  curl http://%s/metrics\n", l.Metrics.Addr())
+	}
+	if at := l.Multiaddr(c); at != "" {
+		fmt.Fprintf(w, "\nBrowsers with libp2p-websocket-star meet at\n\n  %s\n", at)
 	}
 	fmt.Fprint(w, "\nCtrl-C stops it.\n\n")
 }

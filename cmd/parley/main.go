@@ -15,6 +15,7 @@ import (
 
 	"parley/cmd/parley/bench"
 	"parley/cmd/parley/config"
+	"parley/cmd/parley/conform"
 	"parley/cmd/parley/demo"
 	interactive "parley/cmd/parley/shell"
 	"parley/cmd/parley/show"
@@ -75,7 +76,7 @@ func command(out io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
 	})
-	root.AddCommand(upCommand(), daemonCommand(), nodeCommand(), subCommand(), pubCommand(), healthCommand(), config.Command(), bench.Command(), demo.Command(), versionCommand(), interactive.Command())
+	root.AddCommand(upCommand(), daemonCommand(), nodeCommand(), subCommand(), pubCommand(), healthCommand(), config.Command(), bench.Command(), conform.Command(), demo.Command(), versionCommand(), interactive.Command())
 	root.AddCommand(verbs.Commands()...)
 	group(root)
 	root.SetOut(out)
@@ -103,7 +104,8 @@ var groups = []struct {
 	{"run", "Run", []string{"up", "daemon", "node", "demo"}},
 	{"drive", "Drive a Daemon and its Node", []string{
 		"ui", "status", "setup", "start", "shutdown", "configuration", "set-configuration",
-		"check-password", "set-password", "change-password", "descriptor", "connection-status", "peers", "channels", "stats", "logs", "crash",
+		"check-password", "set-password", "change-password", "descriptor", "connection-status", "peers", "channels", "star-peers",
+		"stats", "logs", "crash",
 	}},
 	{"relay", "Talk over a relay", []string{"sub", "pub", "health"}},
 }
@@ -155,7 +157,7 @@ func finish(c *cobra.Command) {
 // examples are for the commands that come without.
 var examples = map[string]string{
 	"parley help":                  "  parley help sub",
-	"parley bench":                 "  parley bench relay --subscribers 100\n  parley bench limit --join\n  parley bench ui\n  parley bench mesh",
+	"parley bench":                 "  parley bench relay --subscribers 100\n  parley bench limit --join\n  parley bench ui\n  parley bench mesh\n  parley bench star",
 	"parley completion":            "  parley completion bash --help",
 	"parley completion bash":       "  source <(parley completion bash)",
 	"parley completion zsh":        "  source <(parley completion zsh)",

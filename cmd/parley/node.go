@@ -25,10 +25,11 @@ func nodeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "node",
 		Short: "Run a Node by itself, without a Daemon, in the foreground",
-		Long: `Run a Node by itself, without a Daemon, in the foreground: relay clients at /connect, health at /health, and with --ui-port user interfaces on loopback.
+		Long: `Run a Node by itself, without a Daemon, in the foreground: relay clients at /connect, health at /health, browsers that meet
+(libp2p WebSocketStar) at a port of their own, and with --ui-port user interfaces on loopback.
 
 When it listens it prints one line on stdout:
-  ready {"ui":"127.0.0.1:5400","relay":"127.0.0.1:8912","metrics":"127.0.0.1:9464"}
+  ready {"ui":"127.0.0.1:5400","relay":"127.0.0.1:8912","star":"127.0.0.1:9090","metrics":"127.0.0.1:9464"}
 SIGTERM or Ctrl-C says goodbye to all clients and ends with 0; a second one ends at once. SIGHUP opens the log file anew.`,
 		Example: `  parley node
   parley node --clandestine-port 0 --log-format json
@@ -141,7 +142,7 @@ func serveNode(cmd *cobra.Command, values *config.Values, daemon *child.Child) e
 	defer close(stop)
 	go hush(n.Frames, stop)
 	if err = n.Opened(&c); err == nil {
-		err = announce(cmd, l, daemon, c.LogFormat)
+		err = announce(cmd, &c, &l, daemon)
 	}
 	signalled := false
 	if err == nil {
@@ -161,15 +162,15 @@ func password(c *config.Node) (*vault.Secret, error) {
 }
 
 // announce tells whoever started this node that it is ready.
-func announce(cmd *cobra.Command, l assemble.Listeners, daemon *child.Child, format string) error {
+func announce(cmd *cobra.Command, c *config.Node, l *assemble.Listeners, daemon *child.Child) error {
 	if daemon != nil {
 		return daemon.Ready()
 	}
 	if err := ready(cmd.OutOrStdout(), l); err != nil {
 		return err
 	}
-	if format == "text" {
-		greet(cmd.ErrOrStderr(), l)
+	if c.LogFormat == "text" {
+		greet(cmd.ErrOrStderr(), c, l)
 	}
 	return nil
 }

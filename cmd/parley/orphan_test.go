@@ -52,4 +52,18 @@ func TestMaxClientsFitsTheDescriptors(t *testing.T) {
 	if fit(&many, log); many.MaxClients != int(files.Cur)-ownFiles || !strings.Contains(said.String(), "max-clients") {
 		t.Errorf("%d clients with %d files: %s", many.MaxClients, files.Cur, &said)
 	}
+	room := int(files.Cur) - ownFiles
+	for _, c := range []struct{ clients, browsers, wantClients, wantBrowsers int }{
+		{room, room, room - room/starPart, room / starPart},
+		{room, 10, room - 10, 10},
+		{10, room, 10, room - 10},
+		{10, 10, 10, 10},
+	} {
+		said.Reset()
+		n := config.Node{MaxClients: c.clients, Star: config.Star{StarAddress: "127.0.0.1", MaxStarClients: c.browsers}}
+		fit(&n, log)
+		if n.MaxClients != c.wantClients || n.MaxStarClients != c.wantBrowsers || strings.Contains(said.String(), "max-star-clients") != (c.browsers != c.wantBrowsers) {
+			t.Errorf("%d clients and %d browsers became %d and %d: %s", c.clients, c.browsers, n.MaxClients, n.MaxStarClients, &said)
+		}
+	}
 }

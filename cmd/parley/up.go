@@ -53,19 +53,23 @@ func bringUp(ctx context.Context, w io.Writer, port uint16) error {
 	var c struct {
 		NodeName string `json:"nodeName"`
 		Gateways []struct {
-			Name    string `json:"name"`
-			Address string `json:"address"`
+			Name      string `json:"name"`
+			Address   string `json:"address"`
+			Multiaddr string `json:"multiaddr"`
 		} `json:"gateways"`
 	}
 	if err := json.Unmarshal(answer, &c); err != nil {
 		return fmt.Errorf("up: the Node's answer is not understood: %w", err)
 	}
 	text := fmt.Sprintf("\nParley is up: a Daemon on 127.0.0.1:%d, and its Node %q. They listen on\n\n", port, show.Line(c.NodeName))
-	relay := ""
+	relay, star := "", ""
 	for _, g := range c.Gateways {
 		text += fmt.Sprintf("  %-8s %s\n", show.Line(g.Name), show.Line(g.Address))
 		if g.Name == "relay" {
 			relay = show.Line(g.Address)
+		}
+		if g.Multiaddr != "" {
+			star = "Browsers with libp2p-websocket-star meet at\n\n  " + show.Line(g.Multiaddr) + "\n\n"
 		}
 	}
 	daemon := ""
@@ -79,9 +83,9 @@ Talk to them from other terminals:
   %[1]s sub lobby --url ws://%[3]s/connect
   %[1]s pub lobby 'hello, all' --url ws://%[3]s/connect
 
-Ctrl-C stops both.
+%[4]sCtrl-C stops both.
 
-`, os.Args[0], daemon, relay)
+`, os.Args[0], daemon, relay, star)
 	_, err = io.WriteString(w, text)
 	return err
 }

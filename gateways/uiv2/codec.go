@@ -54,6 +54,7 @@ func NodeCodec() Codec {
 		"hostStats":         readStats,
 		"channels":          readChannels,
 		"peers":             readEmpty,
+		"starPeers":         readEmpty,
 	})
 }
 

@@ -173,7 +173,7 @@ func TestOpcodes(t *testing.T) {
 		"daemon": append([]string{"setup", "start"}, both...),
 		"node": append([]string{
 			"descriptor", "connectionStatus", "neighborhoodGraph", "checkPassword", "changePassword", "configuration",
-			"setConfiguration", "shutdown", "crash", "nodeStats", "hostStats", "channels", "peers",
+			"setConfiguration", "shutdown", "crash", "nodeStats", "hostStats", "channels", "peers", "starPeers",
 		}, both...),
 	}
 	for side, c := range map[string]Codec{"daemon": daemon, "node": node, "neither": {}} {

@@ -68,6 +68,8 @@ func appendBody(dst []byte, m *uipb.Response) []byte {
 		return appendChannels(dst, b.Channels)
 	case *uipb.Response_Peers:
 		return appendPeers(dst, b.Peers)
+	case *uipb.Response_StarPeers:
+		return appendStarPeers(dst, b.StarPeers)
 	}
 	return append(dst, "{}"...) // Done
 }

@@ -29,7 +29,7 @@ func appendConfiguration(dst []byte, m *uipb.Configuration) []byte {
 	dst = quote(append(dst, `,"nodeName":`...), m.GetNodeName())
 	dst = append(dst, `,"gateways":[`...)
 	for i, g := range m.GetGateways() {
-		dst = appendPlace(comma(dst, i), g.GetName(), g.GetAddress())
+		dst = appendGateway(comma(dst, i), g)
 	}
 	return append(dst, "]}"...)
 }
@@ -56,10 +56,20 @@ func appendPeers(dst []byte, m *uipb.Peers) []byte {
 	return append(dst, "]}"...)
 }
 
-// appendPlace appends something that has a name and an address.
-func appendPlace(dst []byte, name, address string) []byte {
-	dst = quote(append(dst, `{"name":`...), name)
-	return append(quote(append(dst, `,"address":`...), address), '}')
+func appendStarPeers(dst []byte, m *uipb.StarPeers) []byte {
+	dst = quoteList(append(dst, `{"peers":`...), m.GetPeers())
+	dst = appendCount(dst, `,"online":`, uint64(m.GetOnline()))
+	dst = appendCount(dst, `,"sockets":`, uint64(m.GetSockets()))
+	return append(appendCount(dst, `,"dials":`, uint64(m.GetDials())), '}')
+}
+
+func appendGateway(dst []byte, m *uipb.Gateway) []byte {
+	dst = quote(append(dst, `{"name":`...), m.GetName())
+	dst = quote(append(dst, `,"address":`...), m.GetAddress())
+	if m.GetMultiaddr() != "" {
+		dst = quote(append(dst, `,"multiaddr":`...), m.GetMultiaddr())
+	}
+	return append(dst, '}')
 }
 
 func appendChannels(dst []byte, m *uipb.Channels) []byte {

@@ -87,10 +87,10 @@ var frames = []struct {
 	{"checkPassword, no", to("checkPassword", &uipb.PasswordMatch{}), `{"opcode":"checkPassword","contextId":7,"payload":{"matches":false}}`},
 	{"configuration", to("configuration", &uipb.Configuration{
 		ClandestinePort: 8912, CurrentSchemaVersion: 1, NeighborhoodMode: "standard", PastNeighbors: []string{"parley://t@h:1", "x"}, NodeName: "n1", ChainName: "dev",
-		Gateways: []*uipb.Gateway{{Name: "relay", Address: "127.0.0.1:8912"}, {Name: "ui", Address: "127.0.0.1:1"}},
+		Gateways: []*uipb.Gateway{{Name: "relay", Address: "127.0.0.1:8912"}, {Name: "ui", Address: "127.0.0.1:1"}, {Name: "star", Address: "[::1]:2", Multiaddr: "/ip6/::1/tcp/2/ws/p2p-websocket-star"}},
 	}), `{"opcode":"configuration","contextId":7,"payload":{"gasPrice":0,"startBlock":null,"portMappingProtocol":null,"chainName":"dev","clandestinePort":8912,"currentSchemaVersion":"1","neighborhoodMode":"standard","pastNeighbors":["parley://t@h:1","x"]` +
 		`,"paymentThresholds":{"thresholdIntervalSec":0,"debtThresholdGwei":0,"paymentGracePeriodSec":0,"maturityThresholdSec":0,"permanentDebtAllowedGwei":0,"unbanBelowGwei":0},"ratePack":{"routingByteRate":0,"routingServiceRate":0,"exitByteRate":0,"exitServiceRate":0},"scanIntervals":{"pendingPayableSec":0,"payableSec":0,"receivableSec":0}` +
-		`,"nodeName":"n1","gateways":[{"name":"relay","address":"127.0.0.1:8912"},{"name":"ui","address":"127.0.0.1:1"}]}}`},
+		`,"nodeName":"n1","gateways":[{"name":"relay","address":"127.0.0.1:8912"},{"name":"ui","address":"127.0.0.1:1"},{"name":"star","address":"[::1]:2","multiaddr":"/ip6/::1/tcp/2/ws/p2p-websocket-star"}]}}`},
 
 	{"an error line", inform(uipb.LogLevel_LOG_LEVEL_ERROR), `{"opcode":"logBroadcast","payload":{"msg":"a \"line\"","logLevel":"Error"}}`},
 	{"a warning", inform(uipb.LogLevel_LOG_LEVEL_WARN), `{"opcode":"logBroadcast","payload":{"msg":"a \"line\"","logLevel":"Warn"}}`},
@@ -123,6 +123,8 @@ var frames = []struct {
 	{"peers", to("peers", &uipb.Peers{Peers: []*uipb.Peer{{Name: "n2", Address: "h:1", Host: "wss://h/", Dialled: true, Configured: true, Ms: proto.Float64(0.25), Since: 1700000000000, Encoding: "pb", Version: "1.0"}, {Name: "n3", Foreign: true}}}), `{"opcode":"peers","contextId":7,"payload":{"peers":[` +
 		`{"name":"n2","address":"h:1","host":"wss://h/","dialled":true,"configured":true,"latency":0.25,"since":1700000000000,"encoding":"pb","foreign":false,"version":"1.0"},` +
 		`{"name":"n3","address":"","host":"","dialled":false,"configured":false,"latency":null,"since":0,"encoding":"","foreign":true,"version":""}]}}`},
+	{"starPeers", to("starPeers", &uipb.StarPeers{Peers: []string{"/ip4/10.0.0.1/tcp/1/ws/p2p-websocket-star/ipfs/QmA", "a\"b"}, Online: 5, Sockets: 4, Dials: 3}), `{"opcode":"starPeers","contextId":7,"payload":{"peers":["/ip4/10.0.0.1/tcp/1/ws/p2p-websocket-star/ipfs/QmA","a\"b"],"online":5,"sockets":4,"dials":3}}`},
+	{"starPeers, nobody", to("starPeers", &uipb.StarPeers{}), `{"opcode":"starPeers","contextId":7,"payload":{"peers":[],"online":0,"sockets":0,"dials":0}}`},
 }
 
 func TestFrames(t *testing.T) {

@@ -61,7 +61,7 @@ func parse(text string) (all []*family, faults []string) {
 				continue
 			}
 			f.kind = kind
-			if counter := strings.HasSuffix(name, "_total"); counter != (kind == "counter") {
+			if counter := counts(name); counter != (kind == "counter") {
 				fault("%s: a %s of that name", name, kind)
 			}
 			continue
@@ -90,6 +90,20 @@ func parse(text string) (all []*family, faults []string) {
 	return all, faults
 }
 
+// counts reports whether a counter may have that name. Those of the public
+// rendezvous server say behind it what became of what was counted.
+func counts(name string) bool {
+	if rest, ok := strings.CutPrefix(name, "rendezvous_"); ok {
+		name = strings.TrimSuffix(strings.TrimSuffix(rest, "_success"), "_failure")
+	}
+	return strings.HasSuffix(name, "_total")
+}
+
+// isOurs reports whether a metric is not of the Go runtime or the process.
+func isOurs(name string) bool {
+	return strings.HasPrefix(name, "parley_") || strings.HasPrefix(name, "rendezvous_")
+}
+
 // part reports whether a sample belongs to a metric of several numbers.
 func (f *family) part(name string) bool {
 	rest, ok := strings.CutPrefix(name, f.name)
@@ -103,13 +117,14 @@ func table(all []*family) string {
 
 What ` + "`GET /metrics`" + ` on the operators' listener (` + "`metrics-address`" + `) says, in the text format of Prometheus. Written by the tests of this folder:
 ` + "`go test ./gateways/web -run Metrics -update`" + `. Labels have these values and no others, so that there are never more series. Beside them are those of the Go
-runtime (` + "`go_…`" + `) and of the process (` + "`process_…`" + `).
+runtime (` + "`go_…`" + `) and of the process (` + "`process_…`" + `). Those that begin with ` + "`rendezvous_`" + ` have the names of the public rendezvous server, so that its dashboards fit; they
+and all of ` + "`star`" + ` (Engine.IO 3) and ` + "`star4`" + ` (Engine.IO 4) are there while ` + "`star-address`" + ` is not off.
 
 | name | type | labels | help |
 |---|---|---|---|
 `)
 	for _, f := range all {
-		if !strings.HasPrefix(f.name, "parley_") {
+		if !isOurs(f.name) {
 			continue
 		}
 		var labels []string
@@ -146,7 +161,7 @@ func exposition(t *testing.T, n *node.Node) []*family {
 // ours lists the series that are not of the Go runtime.
 func ours(all []*family) (series []string) {
 	for _, f := range all {
-		if strings.HasPrefix(f.name, "parley_") {
+		if isOurs(f.name) {
 			series = append(series, f.series...)
 		}
 	}
@@ -158,6 +173,9 @@ func ours(all []*family) (series []string) {
 func TestMetricsOfANode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := node.New(t, nil, testkit.NewNetwork())
+		if err := n.Set("star-address", "127.0.0.1"); err != nil {
+			t.Fatal(err)
+		}
 		n.Start()
 		before := exposition(t, n)
 

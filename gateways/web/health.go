@@ -13,9 +13,17 @@ import (
 // healthTimeout is how long the node's actors may take to say how they are.
 const healthTimeout = 2 * time.Second
 
-// Health answers GET /health: 200 for good and degraded, 503 for bad. Source:
-// gateways/relay/PROTOCOL.md, Health.
-func Health(root *actor.RootContext, health *actor.PID) http.Handler {
+// Rendezvous is what goes on at one, in numbers.
+type Rendezvous struct {
+	Sockets int64 `json:"sockets"` // connected
+	Peers   int64 `json:"peers"`   // addresses online
+	Dials   int64 `json:"dials"`   // open
+}
+
+// Health answers GET /health: 200 for good and degraded, 503 for bad. star, if
+// not nil, counts what goes on at the node's rendezvous, and returns at once.
+// Source: gateways/relay/PROTOCOL.md, Health.
+func Health(root *actor.RootContext, health *actor.PID, star func() *Rendezvous) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
@@ -29,10 +37,15 @@ func Health(root *actor.RootContext, health *actor.PID) http.Handler {
 		if h.GetHealthy() == "bad" {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		_ = json.NewEncoder(w).Encode(struct {
-			Healthy string   `json:"healthy"`
-			Reason  string   `json:"reason"`
-			Reasons []string `json:"reasons"`
-		}{h.GetHealthy(), h.GetReason(), h.GetReasons()})
+		body := struct {
+			Healthy string      `json:"healthy"`
+			Reason  string      `json:"reason"`
+			Reasons []string    `json:"reasons"`
+			Star    *Rendezvous `json:"star,omitempty"`
+		}{Healthy: h.GetHealthy(), Reason: h.GetReason(), Reasons: h.GetReasons()}
+		if star != nil {
+			body.Star = star()
+		}
+		_ = json.NewEncoder(w).Encode(body)
 	})
 }

@@ -17,7 +17,7 @@ import (
 // getHealth asks a health actor over HTTP.
 func getHealth(sys *actor.ActorSystem, pid *actor.PID) (status int, body string) {
 	w := httptest.NewRecorder()
-	Health(sys.Root, pid).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))
+	Health(sys.Root, pid, nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))
 	return w.Code, w.Body.String()
 }
 
@@ -69,5 +69,36 @@ func TestHealthOfTheGone(t *testing.T) {
 			t.Errorf("took %s", took)
 		}
 		testkit.Stop(t, sys)
+	})
+}
+
+// TestHealthOfARendezvous is counted when somebody asks.
+func TestHealthOfARendezvous(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sys := testkit.System(t)
+		pid := tree.Spawn(sys.Root, "health", tree.Spec{New: func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				if _, ok := ctx.Message().(*relaypb.HealthRequest); ok {
+					ctx.Respond(&relaypb.Health{Healthy: "good", Reason: "healthy", Reasons: []string{}})
+				}
+			})
+		}})
+		now := &Rendezvous{}
+		h := Health(sys.Root, pid, func() *Rendezvous { return now })
+		for _, c := range []struct {
+			now  Rendezvous
+			want string
+		}{
+			{Rendezvous{}, `{"sockets":0,"peers":0,"dials":0}`},
+			{Rendezvous{Sockets: 3, Peers: 2, Dials: 1}, `{"sockets":3,"peers":2,"dials":1}`},
+		} {
+			*now = c.now
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))
+			if want := `{"healthy":"good","reason":"healthy","reasons":[],"star":` + c.want + "}\n"; w.Body.String() != want {
+				t.Errorf("got %s, want %s", w.Body, want)
+			}
+		}
+		testkit.Stop(t, sys, pid)
 	})
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/http/pprof"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -11,8 +12,20 @@ import (
 	"parley/actors/tree"
 )
 
-// namespace begins every metric's name.
-const namespace = "parley_"
+const (
+	// namespace begins every metric's name, but for those that have one of their own.
+	namespace = "parley_"
+	// rendezvous is that of the public rendezvous server, whose dashboards fit ours.
+	rendezvous = "rendezvous_"
+)
+
+// exposed is the name under which operators find a counter.
+func exposed(name string) string {
+	if strings.HasPrefix(name, rendezvous) {
+		return name
+	}
+	return namespace + name
+}
 
 // collector turns a system's counters into metrics when they are asked for.
 type collector struct {
@@ -37,7 +50,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		if n.Label != "" {
 			labels, values = []string{n.Label}, []string{n.Value}
 		}
-		out <- prometheus.MustNewConstMetric(prometheus.NewDesc(namespace+n.Name, n.Help, labels, nil), kind, float64(n.Load()), values...)
+		out <- prometheus.MustNewConstMetric(prometheus.NewDesc(exposed(n.Name), n.Help, labels, nil), kind, float64(n.Load()), values...)
 	}
 	for reason, n := range c.refused() {
 		out <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(n), reason)

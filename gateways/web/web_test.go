@@ -55,7 +55,7 @@ func TestHealth(t *testing.T) {
 				}})
 				start := time.Now()
 				w := httptest.NewRecorder()
-				Health(sys.Root, pid).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))
+				Health(sys.Root, pid, nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))
 				if took := time.Since(start); took > healthTimeout {
 					t.Errorf("took %v", took)
 				}
@@ -118,6 +118,8 @@ func TestMetrics(t *testing.T) {
 	m.Drop(tree.SlowConsumer, 5)
 	m.Counter("relay_closes_total", "", "code", "1013").Add(2)
 	m.Level("relay_links", "").Add(7)
+	m.Level("rendezvous_peers", "").Add(4)
+	m.Counter("rendezvous_joins_total_success", "", "", "").Add(9)
 	after := scrape(t, h)
 	for name, want := range map[string][2]string{
 		`parley_drops_total{reason="slow consumer"}`: {"0", "5"},
@@ -126,6 +128,8 @@ func TestMetrics(t *testing.T) {
 		`parley_relay_closes_total{code="other"}`:    {"0", "0"},
 		`parley_relay_links`:                         {"0", "7"},
 		`parley_actor_panics_total`:                  {"0", "0"},
+		`rendezvous_peers`:                           {"", "4"},
+		`rendezvous_joins_total_success`:             {"", "9"},
 		`parley_refused_total{reason="host"}`:        {"3", "3"},
 		`parley_refused_total{reason="half open"}`:   {"1", "1"},
 	} {

@@ -1057,6 +1057,7 @@ type Response struct {
 	//	*Response_HostStats
 	//	*Response_Channels
 	//	*Response_Peers
+	//	*Response_StarPeers
 	Body          isResponse_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1282,6 +1283,15 @@ func (x *Response) GetPeers() *Peers {
 	return nil
 }
 
+func (x *Response) GetStarPeers() *StarPeers {
+	if x != nil {
+		if x, ok := x.Body.(*Response_StarPeers); ok {
+			return x.StarPeers
+		}
+	}
+	return nil
+}
+
 type isResponse_Body interface {
 	isResponse_Body()
 }
@@ -1358,6 +1368,10 @@ type Response_Peers struct {
 	Peers *Peers `protobuf:"bytes,27,opt,name=peers,proto3,oneof"`
 }
 
+type Response_StarPeers struct {
+	StarPeers *StarPeers `protobuf:"bytes,28,opt,name=star_peers,json=starPeers,proto3,oneof"`
+}
+
 func (*Response_Fault) isResponse_Body() {}
 
 func (*Response_Done) isResponse_Body() {}
@@ -1393,6 +1407,8 @@ func (*Response_HostStats) isResponse_Body() {}
 func (*Response_Channels) isResponse_Body() {}
 
 func (*Response_Peers) isResponse_Body() {}
+
+func (*Response_StarPeers) isResponse_Body() {}
 
 // Fault is the error of a response. Source: actors/ui/codes.go.
 type Fault struct {
@@ -2240,8 +2256,9 @@ func (x *Configuration) GetGateways() []*Gateway {
 // Gateway is one that listens.
 type Gateway struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`       // ui, relay, metrics, ...
-	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"` // host:port
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`           // ui, relay, metrics, ...
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`     // host:port
+	Multiaddr     string                 `protobuf:"bytes,3,opt,name=multiaddr,proto3" json:"multiaddr,omitempty"` // by which clients of the rendezvous know it; empty: it is another gateway
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2286,6 +2303,13 @@ func (x *Gateway) GetName() string {
 func (x *Gateway) GetAddress() string {
 	if x != nil {
 		return x.Address
+	}
+	return ""
+}
+
+func (x *Gateway) GetMultiaddr() string {
+	if x != nil {
+		return x.Multiaddr
 	}
 	return ""
 }
@@ -2627,6 +2651,75 @@ func (x *Peer) GetVersion() string {
 	return ""
 }
 
+// StarPeers is who is at the rendezvous.
+type StarPeers struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Peers         []string               `protobuf:"bytes,1,rep,name=peers,proto3" json:"peers,omitempty"`      // addresses, sorted; the first of them, when they are many
+	Online        uint32                 `protobuf:"varint,2,opt,name=online,proto3" json:"online,omitempty"`   // addresses in all
+	Sockets       uint32                 `protobuf:"varint,3,opt,name=sockets,proto3" json:"sockets,omitempty"` // connected, with an address or without
+	Dials         uint32                 `protobuf:"varint,4,opt,name=dials,proto3" json:"dials,omitempty"`     // open now
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StarPeers) Reset() {
+	*x = StarPeers{}
+	mi := &file_ui_ui_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StarPeers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StarPeers) ProtoMessage() {}
+
+func (x *StarPeers) ProtoReflect() protoreflect.Message {
+	mi := &file_ui_ui_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StarPeers.ProtoReflect.Descriptor instead.
+func (*StarPeers) Descriptor() ([]byte, []int) {
+	return file_ui_ui_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *StarPeers) GetPeers() []string {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+func (x *StarPeers) GetOnline() uint32 {
+	if x != nil {
+		return x.Online
+	}
+	return 0
+}
+
+func (x *StarPeers) GetSockets() uint32 {
+	if x != nil {
+		return x.Sockets
+	}
+	return 0
+}
+
+func (x *StarPeers) GetDials() uint32 {
+	if x != nil {
+		return x.Dials
+	}
+	return 0
+}
+
 // Announce is a broadcast on its way to the user interfaces.
 type Announce struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2642,7 +2735,7 @@ type Announce struct {
 
 func (x *Announce) Reset() {
 	*x = Announce{}
-	mi := &file_ui_ui_proto_msgTypes[37]
+	mi := &file_ui_ui_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2654,7 +2747,7 @@ func (x *Announce) String() string {
 func (*Announce) ProtoMessage() {}
 
 func (x *Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[37]
+	mi := &file_ui_ui_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2667,7 +2760,7 @@ func (x *Announce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Announce.ProtoReflect.Descriptor instead.
 func (*Announce) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{37}
+	return file_ui_ui_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Announce) GetResponse() *Response {
@@ -2722,7 +2815,7 @@ type Announced struct {
 
 func (x *Announced) Reset() {
 	*x = Announced{}
-	mi := &file_ui_ui_proto_msgTypes[38]
+	mi := &file_ui_ui_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2734,7 +2827,7 @@ func (x *Announced) String() string {
 func (*Announced) ProtoMessage() {}
 
 func (x *Announced) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[38]
+	mi := &file_ui_ui_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2747,7 +2840,7 @@ func (x *Announced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Announced.ProtoReflect.Descriptor instead.
 func (*Announced) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{38}
+	return file_ui_ui_proto_rawDescGZIP(), []int{39}
 }
 
 // LogDemand says which log lines are wanted by anybody.
@@ -2760,7 +2853,7 @@ type LogDemand struct {
 
 func (x *LogDemand) Reset() {
 	*x = LogDemand{}
-	mi := &file_ui_ui_proto_msgTypes[39]
+	mi := &file_ui_ui_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2772,7 +2865,7 @@ func (x *LogDemand) String() string {
 func (*LogDemand) ProtoMessage() {}
 
 func (x *LogDemand) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[39]
+	mi := &file_ui_ui_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2785,7 +2878,7 @@ func (x *LogDemand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogDemand.ProtoReflect.Descriptor instead.
 func (*LogDemand) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{39}
+	return file_ui_ui_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *LogDemand) GetLevel() LogLevel {
@@ -2804,7 +2897,7 @@ type Reload struct {
 
 func (x *Reload) Reset() {
 	*x = Reload{}
-	mi := &file_ui_ui_proto_msgTypes[40]
+	mi := &file_ui_ui_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2816,7 +2909,7 @@ func (x *Reload) String() string {
 func (*Reload) ProtoMessage() {}
 
 func (x *Reload) ProtoReflect() protoreflect.Message {
-	mi := &file_ui_ui_proto_msgTypes[40]
+	mi := &file_ui_ui_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2829,7 +2922,7 @@ func (x *Reload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reload.ProtoReflect.Descriptor instead.
 func (*Reload) Descriptor() ([]byte, []int) {
-	return file_ui_ui_proto_rawDescGZIP(), []int{40}
+	return file_ui_ui_proto_rawDescGZIP(), []int{41}
 }
 
 var File_ui_ui_proto protoreflect.FileDescriptor
@@ -2898,7 +2991,7 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\x05asker\x18\x01 \x01(\v2\t.ui.AskerR\x05asker\x12%\n" +
 	"\arequest\x18\x02 \x01(\v2\v.ui.RequestR\arequest\"\n" +
 	"\n" +
-	"\bAnswered\"\x92\a\n" +
+	"\bAnswered\"\xc2\a\n" +
 	"\bResponse\x12\x1d\n" +
 	"\acontext\x18\x01 \x01(\x04H\x01R\acontext\x88\x01\x01\x12\x16\n" +
 	"\x06opcode\x18\x02 \x01(\tR\x06opcode\x12\x16\n" +
@@ -2925,7 +3018,9 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\n" +
 	"host_stats\x18\x19 \x01(\v2\x10.relay.HostStatsH\x00R\thostStats\x12*\n" +
 	"\bchannels\x18\x1a \x01(\v2\f.ui.ChannelsH\x00R\bchannels\x12!\n" +
-	"\x05peers\x18\x1b \x01(\v2\t.ui.PeersH\x00R\x05peersB\x06\n" +
+	"\x05peers\x18\x1b \x01(\v2\t.ui.PeersH\x00R\x05peers\x12.\n" +
+	"\n" +
+	"star_peers\x18\x1c \x01(\v2\r.ui.StarPeersH\x00R\tstarPeersB\x06\n" +
 	"\x04bodyB\n" +
 	"\n" +
 	"\b_context\"5\n" +
@@ -2992,10 +3087,11 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\tnode_name\x18\x05 \x01(\tR\bnodeName\x12\x1d\n" +
 	"\n" +
 	"chain_name\x18\x06 \x01(\tR\tchainName\x12'\n" +
-	"\bgateways\x18\a \x03(\v2\v.ui.GatewayR\bgateways\"7\n" +
+	"\bgateways\x18\a \x03(\v2\v.ui.GatewayR\bgateways\"U\n" +
 	"\aGateway\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddress\"A\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1c\n" +
+	"\tmultiaddr\x18\x03 \x01(\tR\tmultiaddr\"A\n" +
 	"\aLogLine\x12\"\n" +
 	"\x05level\x18\x01 \x01(\x0e2\f.ui.LogLevelR\x05level\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\"~\n" +
@@ -3023,7 +3119,12 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\aforeign\x18\t \x01(\bR\aforeign\x12\x18\n" +
 	"\aversion\x18\n" +
 	" \x01(\tR\aversionB\x05\n" +
-	"\x03_ms\"\xb0\x01\n" +
+	"\x03_ms\"i\n" +
+	"\tStarPeers\x12\x14\n" +
+	"\x05peers\x18\x01 \x03(\tR\x05peers\x12\x16\n" +
+	"\x06online\x18\x02 \x01(\rR\x06online\x12\x18\n" +
+	"\asockets\x18\x03 \x01(\rR\asockets\x12\x14\n" +
+	"\x05dials\x18\x04 \x01(\rR\x05dials\"\xb0\x01\n" +
 	"\bAnnounce\x12(\n" +
 	"\bresponse\x18\x01 \x01(\v2\f.ui.ResponseR\bresponse\x12\x16\n" +
 	"\x06except\x18\x02 \x01(\x04R\x06except\x12\x15\n" +
@@ -3056,7 +3157,7 @@ func file_ui_ui_proto_rawDescGZIP() []byte {
 }
 
 var file_ui_ui_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_ui_ui_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_ui_ui_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_ui_ui_proto_goTypes = []any{
 	(LogLevel)(0),                   // 0: ui.LogLevel
 	(*Request)(nil),                 // 1: ui.Request
@@ -3096,13 +3197,14 @@ var file_ui_ui_proto_goTypes = []any{
 	(*Holding)(nil),                 // 35: ui.Holding
 	(*Peers)(nil),                   // 36: ui.Peers
 	(*Peer)(nil),                    // 37: ui.Peer
-	(*Announce)(nil),                // 38: ui.Announce
-	(*Announced)(nil),               // 39: ui.Announced
-	(*LogDemand)(nil),               // 40: ui.LogDemand
-	(*Reload)(nil),                  // 41: ui.Reload
-	(*relaypb.NodeStats)(nil),       // 42: relay.NodeStats
-	(*relaypb.HostStats)(nil),       // 43: relay.HostStats
-	(*relaypb.ChannelStats)(nil),    // 44: relay.ChannelStats
+	(*StarPeers)(nil),               // 38: ui.StarPeers
+	(*Announce)(nil),                // 39: ui.Announce
+	(*Announced)(nil),               // 40: ui.Announced
+	(*LogDemand)(nil),               // 41: ui.LogDemand
+	(*Reload)(nil),                  // 42: ui.Reload
+	(*relaypb.NodeStats)(nil),       // 43: relay.NodeStats
+	(*relaypb.HostStats)(nil),       // 44: relay.HostStats
+	(*relaypb.ChannelStats)(nil),    // 45: relay.ChannelStats
 }
 var file_ui_ui_proto_depIdxs = []int32{
 	3,  // 0: ui.Request.setup:type_name -> ui.SetupRequest
@@ -3131,24 +3233,25 @@ var file_ui_ui_proto_depIdxs = []int32{
 	30, // 23: ui.Response.password_match:type_name -> ui.PasswordMatch
 	31, // 24: ui.Response.configuration:type_name -> ui.Configuration
 	33, // 25: ui.Response.log:type_name -> ui.LogLine
-	42, // 26: ui.Response.node_stats:type_name -> relay.NodeStats
-	43, // 27: ui.Response.host_stats:type_name -> relay.HostStats
+	43, // 26: ui.Response.node_stats:type_name -> relay.NodeStats
+	44, // 27: ui.Response.host_stats:type_name -> relay.HostStats
 	34, // 28: ui.Response.channels:type_name -> ui.Channels
 	36, // 29: ui.Response.peers:type_name -> ui.Peers
-	20, // 30: ui.SetupResponse.values:type_name -> ui.SetupValue
-	21, // 31: ui.SetupResponse.errors:type_name -> ui.SetupError
-	32, // 32: ui.Configuration.gateways:type_name -> ui.Gateway
-	0,  // 33: ui.LogLine.level:type_name -> ui.LogLevel
-	44, // 34: ui.Channels.channels:type_name -> relay.ChannelStats
-	35, // 35: ui.Channels.holdings:type_name -> ui.Holding
-	37, // 36: ui.Peers.peers:type_name -> ui.Peer
-	16, // 37: ui.Announce.response:type_name -> ui.Response
-	0,  // 38: ui.LogDemand.level:type_name -> ui.LogLevel
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	38, // 30: ui.Response.star_peers:type_name -> ui.StarPeers
+	20, // 31: ui.SetupResponse.values:type_name -> ui.SetupValue
+	21, // 32: ui.SetupResponse.errors:type_name -> ui.SetupError
+	32, // 33: ui.Configuration.gateways:type_name -> ui.Gateway
+	0,  // 34: ui.LogLine.level:type_name -> ui.LogLevel
+	45, // 35: ui.Channels.channels:type_name -> relay.ChannelStats
+	35, // 36: ui.Channels.holdings:type_name -> ui.Holding
+	37, // 37: ui.Peers.peers:type_name -> ui.Peer
+	16, // 38: ui.Announce.response:type_name -> ui.Response
+	0,  // 39: ui.LogDemand.level:type_name -> ui.LogLevel
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_ui_ui_proto_init() }
@@ -3189,6 +3292,7 @@ func file_ui_ui_proto_init() {
 		(*Response_HostStats)(nil),
 		(*Response_Channels)(nil),
 		(*Response_Peers)(nil),
+		(*Response_StarPeers)(nil),
 	}
 	file_ui_ui_proto_msgTypes[22].OneofWrappers = []any{}
 	file_ui_ui_proto_msgTypes[24].OneofWrappers = []any{}
@@ -3200,7 +3304,7 @@ func file_ui_ui_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ui_ui_proto_rawDesc), len(file_ui_ui_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   41,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

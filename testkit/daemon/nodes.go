@@ -157,7 +157,11 @@ func (r *running) start(m *processpb.Launch) error {
 			return err
 		}
 	}
-	for _, at := range []string{r.at, c.RelayListen(), c.MetricsAddress} {
+	places := []string{r.at, c.RelayListen(), c.MetricsAddress}
+	if c.HasStar() {
+		places = append(places, c.StarListen())
+	}
+	for _, at := range places {
 		door, err := listen(d.Net, at)
 		if err != nil {
 			return err
@@ -165,6 +169,9 @@ func (r *running) start(m *processpb.Launch) error {
 		r.doors = append(r.doors, door)
 	}
 	l.UI.UIs, l.UI.DB, l.Relay, l.Metrics = d.uis(r.doors[0], &c.UI), r.db, r.doors[1], r.doors[2]
+	if c.HasStar() {
+		l.Star = r.doors[3]
+	}
 	r.node = assemble.Start(r.sys, &c, l)
 	return r.node.Opened(&c)
 }

@@ -17,9 +17,10 @@ import (
 	"time"
 )
 
-// process is a running parley, as a user starts it.
+// process is a running parley, as a user starts it, or a server that others wrote.
 type process struct {
-	relay, ui string // host:port of gateways, from the ready line; blank: not served
+	// host:port of gateways, from the ready line; blank: not served. heap is the public rendezvous server's own.
+	relay, ui, star, metrics, heap string
 
 	command *exec.Cmd
 	exited  chan struct{} // closed once err is known
@@ -44,18 +45,24 @@ var buildParley = sync.OnceValues(func() (string, error) {
 // endPatience is what a process that was told to end may take before it is killed.
 const endPatience = time.Minute
 
-// startParley starts a process and returns when it says that it is ready. When ctx ends it is told to end, and the test waits for that.
+// startParley starts a parley and returns when it is ready.
 func startParley(ctx context.Context, t *testing.T, args ...string) *process {
 	t.Helper()
 	binary, err := buildParley()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startReady(ctx, t, binary, args...)
+}
+
+// startReady starts a process and returns when it says that it is ready. When ctx ends it is told to end, and the test waits for that.
+func startReady(ctx context.Context, t *testing.T, binary string, args ...string) *process {
+	t.Helper()
 	p := &process{exited: make(chan struct{}), another: make(chan struct{})}
 	p.command = exec.CommandContext(ctx, binary, args...)
 	p.command.Cancel = func() error { return p.command.Process.Signal(syscall.SIGTERM) } // a Daemon that is killed leaves its Node behind
 	p.command.WaitDelay = endPatience
-	p.command.Env = append(os.Environ(), "NO_COLOR=1")
+	p.command.Env = append(os.Environ(), "NO_COLOR=1", "PARLEY_STAR_ADDRESS=off") // several at once: who wants a rendezvous says so by a flag
 	stdout, err := p.command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -76,11 +83,11 @@ func startParley(ctx context.Context, t *testing.T, args ...string) *process {
 	go p.follow(stdout, stderr, ready)
 	select {
 	case line := <-ready:
-		var at struct{ Relay, UI string }
+		var at struct{ Relay, UI, Star, Metrics, Heap string }
 		if err := json.Unmarshal([]byte(line), &at); err != nil {
 			t.Fatalf("foreign: ready line %q: %v", line, err)
 		}
-		p.relay, p.ui = at.Relay, at.UI
+		p.relay, p.ui, p.star, p.metrics, p.heap = at.Relay, at.UI, at.Star, at.Metrics, at.Heap
 	case <-p.exited:
 		t.Fatalf("foreign: %q ended before it was ready: %v\n%s", args, p.err, p.logs())
 	}

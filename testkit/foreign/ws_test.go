@@ -43,10 +43,8 @@ func TestHabits(t *testing.T) {
 // runScript runs a script of this folder with Node.js, and tells each line that it prints.
 func runScript(ctx context.Context, t *testing.T, tell func(line string), args ...string) error {
 	t.Helper()
+	needPackages(t)
 	runtime := program(t, "node")
-	if _, err := os.Stat("node_modules/ws/package.json"); err != nil {
-		t.Fatal("foreign: the npm package \"ws\" is not installed; `make clients` installs it")
-	}
 	script := exec.CommandContext(ctx, runtime, args...)
 	var complaints bytes.Buffer
 	script.Stderr = &complaints
@@ -65,4 +63,14 @@ func runScript(ctx context.Context, t *testing.T, tell func(line string), args .
 		return fmt.Errorf("foreign: %q: %w\n%s", args, err, &complaints)
 	}
 	return lines.Err()
+}
+
+// needPackages fails a test that lacks what it drives.
+func needPackages(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"ws", "libp2p-websocket-star", "libp2p-websocket-star-rendezvous", "socket.io-client-2", "socket.io-client-4"} {
+		if _, err := os.Stat("node_modules/" + name + "/package.json"); err != nil {
+			t.Fatalf("foreign: the npm package %q is not installed; `make clients` installs it", name)
+		}
+	}
 }

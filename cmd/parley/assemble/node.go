@@ -27,20 +27,16 @@ import (
 // Listeners are what a node serves. They are owned by the node from Start on.
 type Listeners struct {
 	Relay   net.Listener
+	Star    net.Listener // nil: no rendezvous
 	Metrics net.Listener // nil: none
-	TLS     *tls.Config  // of Relay; nil: plain
+	TLS     *tls.Config  // of Relay and Star; nil: plain
 	UI      NodeUI
 
 	Identity Identity
 }
 
 // port is where the relay listens.
-func (l *Listeners) port() uint16 {
-	if a, ok := l.Relay.Addr().(*net.TCPAddr); ok {
-		return uint16(a.Port)
-	}
-	return 0
-}
+func (l *Listeners) port() uint16 { return portOf(l.Relay) }
 
 // Node is a running node.
 type Node struct {
@@ -52,8 +48,9 @@ type Node struct {
 	vault *actor.PID
 	door  *guard.Door
 	kind  *link.Kind
-	mesh  *meshed // nil: it is in none
-	ui    *nodeUI // nil: it serves no user interfaces
+	mesh  *meshed     // nil: it is in none
+	star  *rendezvous // nil: it has none
+	ui    *nodeUI     // nil: it serves no user interfaces
 	servers
 }
 
@@ -73,21 +70,32 @@ func Start(sys *actor.ActorSystem, c *config.Node, l Listeners) *Node {
 	if c.Meshed() {
 		n.mesh = newMeshed(sys)
 	}
+	if l.Star != nil {
+		n.star = newRendezvous(sys, c)
+	}
 	started := make(chan struct{})
 	n.root = node.Spawn(sys, "node", func(ctx actor.Context) { // once: it receives nothing that could fail
 		n.features(ctx, c, &l)
 		close(started)
 	})
 	<-started
-	n.door = guard.NewDoor(l.Relay, guard.Limits{
-		HalfOpenPerAddress: c.HalfOpenPerAddress, HalfOpenTotal: c.HalfOpenTotal,
-		Rate: float64(c.ConnectRatePerAddress), Burst: c.ConnectBurst, ExemptLoopback: true,
-	}, guard.Hooks{Log: tree.Log(sys)})
+	n.door = guard.NewDoor(l.Relay, doorLimits(c), guard.Hooks{Log: tree.Log(sys)})
 	if n.ui != nil {
 		n.ui.uis.serve(sys, n.run)
 	}
 	n.serve(c, l)
+	if n.star != nil {
+		n.serveStar(c, &l)
+	}
 	return n
+}
+
+// doorLimits are those of a door that strangers come to.
+func doorLimits(c *config.Node) guard.Limits {
+	return guard.Limits{
+		HalfOpenPerAddress: c.HalfOpenPerAddress, HalfOpenTotal: c.HalfOpenTotal,
+		Rate: float64(c.ConnectRatePerAddress), Burst: c.ConnectBurst, ExemptLoopback: true,
+	}
 }
 
 // features spawns what the node does. The fan-out comes first: all others send
@@ -110,6 +118,9 @@ func (n *Node) features(ctx actor.Context, c *config.Node, l *Listeners) {
 	n.Host = relay.SpawnHost(ctx, host.Read)
 	relay.Meet(ctx, channels, clients, n.Stats)
 	n.links = link.SpawnLinks(ctx, "links", n.kind, fan.Shards, clients)
+	if n.star != nil {
+		n.star.spawn(ctx, c, l.Identity.Seed)
+	}
 	var status *actor.PID
 	if n.ui != nil {
 		status = n.ui.spawn(ctx, n, c, l)
@@ -131,7 +142,7 @@ func (n *Node) serve(c *config.Node, l Listeners) {
 	if n.mesh != nil {
 		mux.Handle("GET /node", n.mesh.handler(n.sys))
 	}
-	mux.Handle("GET /health", web.Health(n.sys.Root, n.Health))
+	mux.Handle("GET /health", web.Health(n.sys.Root, n.Health, n.star.now))
 	relayServer := guard.Server(n.door.Screen(rules, mux), guard.ServerOptions{Door: n.door, Log: tree.Log(n.sys), Header: c.HandshakeTimeout})
 	ln := link.Listener(n.door)
 	if l.TLS != nil {
@@ -148,11 +159,15 @@ func (n *Node) serve(c *config.Node, l Listeners) {
 // refusals are those at all doors, by reason.
 func (n *Node) refusals() map[string]uint64 {
 	all := n.door.Counts()
+	more := []map[string]uint64{n.star.refusals()}
 	if n.ui != nil {
 		for _, d := range n.ui.uis.doors {
-			for reason, count := range d.Counts() {
-				all[reason] += count
-			}
+			more = append(more, d.Counts())
+		}
+	}
+	for _, counts := range more {
+		for reason, count := range counts {
+			all[reason] += count
 		}
 	}
 	return all
@@ -170,7 +185,7 @@ func screened(rules guard.Rules, next http.Handler) http.Handler {
 }
 
 // Frames is how many messages came in from clients.
-func (n *Node) Frames() int64 { return n.kind.Frames() }
+func (n *Node) Frames() int64 { return n.kind.Frames() + n.star.frames() }
 
 // Ended is closed when a user interface has asked the node to end: stop it then.
 func (n *Node) Ended() <-chan struct{} {
@@ -197,6 +212,8 @@ func (n *Node) Stop(ctx context.Context) error {
 	if err == nil {
 		left = 0
 	}
+	more, starErr := n.star.stop(ctx, n.sys)
+	left += more
 	meshErr := n.mesh.stop(ctx, n.sys)
 	if n.ui != nil {
 		uiErr = errors.Join(uiErr, wait(ctx, "store", flush(ctx, n.sys, n.ui.db)))
@@ -206,5 +223,5 @@ func (n *Node) Stop(ctx context.Context) error {
 	if left > 0 {
 		tree.Log(n.sys).Warn("clients cut off", slog.Int64("clients", left))
 	}
-	return errors.Join(uiErr, err, meshErr, stopErr)
+	return errors.Join(uiErr, err, starErr, meshErr, stopErr)
 }

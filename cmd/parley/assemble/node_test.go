@@ -67,9 +67,9 @@ func descriptors(t *testing.T) int {
 // inProcess is a node on real sockets.
 type inProcess struct {
 	*assemble.Node
-	t              *testing.T
-	pool           *tree.Pool
-	relay, metrics net.Listener
+	t                    *testing.T
+	pool                 *tree.Pool
+	relay, star, metrics net.Listener
 }
 
 func start(t *testing.T) *inProcess {
@@ -80,13 +80,13 @@ func start(t *testing.T) *inProcess {
 	}
 	c := values.Node()
 	n := &inProcess{t: t, pool: tree.NewPool()}
-	for _, l := range []*net.Listener{&n.relay, &n.metrics} {
+	for _, l := range []*net.Listener{&n.relay, &n.star, &n.metrics} {
 		if *l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	sys := tree.New(tree.Options{Log: slog.New(slog.DiscardHandler), Driver: n.pool, Fatal: func(reason any) { t.Error(reason) }})
-	n.Node = assemble.Start(sys, &c, assemble.Listeners{Relay: n.relay, Metrics: n.metrics})
+	n.Node = assemble.Start(sys, &c, assemble.Listeners{Relay: n.relay, Star: n.star, Metrics: n.metrics})
 	return n
 }
 
@@ -98,9 +98,11 @@ func (n *inProcess) stop(most time.Duration) error {
 	return n.Stop(ctx)
 }
 
-func (n *inProcess) dial() *ws.Client {
+func (n *inProcess) dial() *ws.Client { return n.dialAt(n.relay, "/connect") }
+
+func (n *inProcess) dialAt(l net.Listener, path string) *ws.Client {
 	n.t.Helper()
-	c, err := ws.Dial(n.t.Context(), "ws://"+n.relay.Addr().String()+"/connect", frameMost)
+	c, err := ws.Dial(n.t.Context(), "ws://"+l.Addr().String()+path, frameMost)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -149,7 +151,7 @@ func TestStopLeavesNothing(t *testing.T) {
 	n := start(t)
 	const clients = 50
 	var wg sync.WaitGroup
-	ends := make([]error, clients)
+	ends := make([]error, clients+2) // those at the rendezvous last
 	for i := range clients {
 		c := n.dial()
 		name := fmt.Sprintf("room %d", i%5)
@@ -172,10 +174,21 @@ func TestStopLeavesNothing(t *testing.T) {
 			_ = c.Close()
 		})
 	}
+	for i, version := range []string{"3", "4"} { // of Engine.IO
+		i += clients
+		c := n.dialAt(n.star, "/socket.io/?transport=websocket&EIO="+version)
+		wg.Go(func() {
+			for ends[i] == nil {
+				_, ends[i] = c.Hear()
+			}
+			_ = c.Close()
+		})
+	}
 	get(t, n.relay, "/health")
+	get(t, n.star, "/")
 	get(t, n.metrics, "/metrics")
 	var idle []net.Conn
-	for i, l := range []net.Listener{n.relay, n.relay, n.metrics, n.metrics} {
+	for i, l := range []net.Listener{n.relay, n.relay, n.star, n.star, n.metrics, n.metrics} {
 		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -191,7 +204,7 @@ func TestStopLeavesNothing(t *testing.T) {
 	wg.Wait()
 	for i, err := range ends {
 		var c *ws.Closed
-		if i%10 != 1 && (!errors.As(err, &c) || c.Code != 1001) {
+		if (i%10 != 1 || i >= clients) && (!errors.As(err, &c) || c.Code != 1001) {
 			t.Errorf("client %d ended with: %v", i, err)
 		}
 	}

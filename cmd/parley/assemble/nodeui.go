@@ -88,6 +88,7 @@ func (u *nodeUI) reporting(n *Node, c *config.Node, l *Listeners) node.Reporting
 	descriptor := c.Descriptor(l.port(), token)
 	r := node.Reporting{
 		Name: c.Name, Descriptor: func() string { return descriptor }, Stats: n.Stats, Host: n.Host, Broadcasts: u.uis.broadcasts,
+		Star: n.star.registry(),
 	}
 	if n.mesh != nil {
 		r.Mesh = node.Mesh{Peers: n.mesh.Peers, Network: n.mesh.Router, Holdings: n.mesh.Reservations, Commands: n.mesh.Commands}
@@ -109,6 +110,10 @@ func standing(c *config.Node, l *Listeners) *uipb.Configuration {
 	}
 	add("ui", l.UI.Listeners[0])
 	add("relay", l.Relay)
+	if l.Star != nil {
+		add("star", l.Star)
+		f.Gateways[len(f.Gateways)-1].Multiaddr = l.Multiaddr(c)
+	}
 	if l.Metrics != nil {
 		add("metrics", l.Metrics)
 	}

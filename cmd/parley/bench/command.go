@@ -28,7 +28,7 @@ func Command() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(relayCommand(), limitCommand(), uiCommand(), limitUICommand(), meshCommand())
+	c.AddCommand(relayCommand(), limitCommand(), uiCommand(), limitUICommand(), meshCommand(), starCommand())
 	return c
 }
 

@@ -99,7 +99,7 @@ func (l *loader) places(n *Node) []place {
 	if n.HasUI() {
 		all = append(all, place{"the gateway for user interfaces", optUIPort, []netip.Addr{hostAddr("127.0.0.1"), hostAddr("::1")}, n.UIPort, ""})
 	}
-	if n.StarAddress != "" && l.moved(optStarAddress, optStarPort) {
+	if n.HasStar() {
 		all = append(all, place{"the rendezvous", optStarPort, []netip.Addr{hostAddr(n.StarAddress)}, n.StarPort, ", or off for star-address"})
 	}
 	if n.EnclaveAddress != "" && l.moved(optEnclaveAddress, optEnclavePort) {

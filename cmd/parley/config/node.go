@@ -88,15 +88,6 @@ type Mesh struct {
 	HighLatency   time.Duration // high-latency
 }
 
-// Star are the options of the rendezvous.
-type Star struct {
-	StarAddress         string // star-address; blank: off
-	StarPort            int    // star-port; 0: any free port
-	StarCryptoChallenge bool   // star-crypto-challenge
-	StarStrictMultiaddr bool   // star-strict-multiaddr
-	StarAnnounceDelta   bool   // star-announce delta
-}
-
 // Enclave are the options of person-to-person messages.
 type Enclave struct {
 	EnclaveAddress string // enclave-address; blank: off
@@ -199,14 +190,6 @@ func newMesh(v *Values) Mesh {
 		Master: v.String("master") == "on",
 
 		AskFirst: v.Duration("ask-first"), ChannelLinger: v.Duration("channel-linger"), HighLatency: v.Duration("high-latency"),
-	}
-}
-
-func newStar(v *Values) Star {
-	return Star{
-		StarAddress: listenAt(v, optStarAddress), StarPort: v.Int(optStarPort),
-		StarCryptoChallenge: v.String("star-crypto-challenge") == "on", StarStrictMultiaddr: v.String("star-strict-multiaddr") == "on",
-		StarAnnounceDelta: v.String("star-announce") == "delta",
 	}
 }
 

@@ -179,7 +179,10 @@ func TestSpaceCross(t *testing.T) {
 		}, nil},
 		{space, map[string]string{"star-port": "8912", "star-address": "127.0.0.2"}, nil, nil},
 		{space, map[string]string{"star-port": "8912", "star-address": "off"}, nil, nil},
-		{space, map[string]string{"clandestine-port": "9090"}, nil, nil}, // the rendezvous is not moved, so not there
+		{space, map[string]string{"clandestine-port": "7776"}, nil, nil}, // the Enclave is not moved, so not there
+		{space, map[string]string{"clandestine-port": "9090"}, []daemon.Problem{
+			{Name: "star-port", Text: `"9090" takes the same address and port as the relay does by clandestine-port ("9090", setup); choose another port for one of them, or off for star-address`},
+		}, nil},
 		{space, map[string]string{"enclave-address": "0.0.0.0", "enclave-port": "9464"}, []daemon.Problem{
 			{Name: "enclave-port", Text: `"9464" takes the same address and port as metrics does by metrics-address ("127.0.0.1:9464", default); choose another port for one of them, or off for enclave-address`},
 		}, nil},
@@ -273,7 +276,7 @@ func TestSpaceConfiguredProblems(t *testing.T) {
 		{Name: "config-file", Text: file + `:2:1: unknown key "log-levle"; did you mean "log-level"?`},
 		{Name: "ui-port", Text: file + `:4:1: cannot be set in the file; use --ui-port or PARLEY_UI_PORT`},
 		{Name: "max-clients", Text: file + `:1:1: "0" is out of range; allowed are 1 to 1000000`},
-		{Name: "max-channels", Text: file + `:3:1: "5" is text, not an int; write it without quotes; allowed are 1 to 1000000`},
+		{Name: "max-channels", Text: file + `:3:1: "5" is text, not an int; write it without quotes; allowed are 1 to 30000`},
 		{Name: "ping-interval", Text: file + `:5:1: "[1]" is a list, not a duration; write it as ping-interval = "30s"; allowed are 100ms to 1h`},
 		{Name: "relay-token", Text: file + `:6:1: "****************" is not a token; allowed are 1 to 256 of A-Z a-z 0-9 . _ ~ -`},
 		{Name: "node-name", Text: `environment PARLEY_NODE_NAME: "a\xff" is not UTF-8; write 1 to 64 of A-Z a-z 0-9 . _ -`},

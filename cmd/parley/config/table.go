@@ -14,6 +14,9 @@ const (
 
 	// million bounds counts: above it a limit is a typing error, not a limit.
 	million = 1_000_000
+	// channelsMost bounds the channels of a node: more than that other nodes of its
+	// mesh do not keep. Source: gateways/mesh/PROTOCOL.md, Limits.
+	channelsMost = 30_000
 )
 
 // Names that code refers to; the rest stand only in the table and in Node.
@@ -51,6 +54,10 @@ const (
 	optMaxPeerLinks     = "max-peer-links"
 	optStarAddress      = "star-address"
 	optStarPort         = "star-port"
+	optStarChallenge    = "star-crypto-challenge"
+	optStarStrict       = "star-strict-multiaddr"
+	optStarAnnounce     = "star-announce"
+	optMaxStarClients   = "max-star-clients"
 	optEnclaveAddress   = "enclave-address"
 	optEnclavePort      = "enclave-port"
 	optEnclaveAlias     = "enclave-alias"

@@ -1,10 +1,7 @@
 package config
 
-// What options say whose gateway is still to come.
-const (
-	noStar    = " This version has no rendezvous yet: the value is checked and kept, and has no effect."
-	noEnclave = " This version has no Enclave yet: the value is checked and kept, and has no effect."
-)
+// noEnclave is what options say whose gateway is still to come.
+const noEnclave = " This version has no Enclave yet: the value is checked and kept, and has no effect."
 
 // Choices of neighborhood-mode. Source: the neighborhood modes of MASQNode-UIv2.
 const (
@@ -90,37 +87,6 @@ func meshOptions() []Option {
 			Help: "round trip to a linked node from which this node is degraded",
 			Long: "GET /health says degraded, high latency, when the median to a linked node was over it three times in a row. Raise it" +
 				" where nodes are far apart.",
-		},
-	}
-}
-
-func starOptions() []Option {
-	return []Option{
-		{
-			Name: optStarAddress, Section: "Rendezvous", Kind: KindAddress, Default: "127.0.0.1", Allowed: []string{off},
-			Help: "address that browsers meet at",
-			Long: "The IP address of the network interface to listen on for libp2p WebSocketStar; off: no rendezvous." + noStar,
-		},
-		{
-			Name: optStarPort, Section: "Rendezvous", Kind: KindInt, Default: "9090", Min: 1025, Max: 65535, Zero: "any free port", Unit: "TCP port",
-			Help: "port that browsers meet at",
-			Long: "The TCP port of the rendezvous. With 0 the system picks a free one." + noStar,
-		},
-		{
-			Name: "star-crypto-challenge", Section: "Rendezvous", Kind: KindEnum, Default: "on", Allowed: onOff,
-			Help: "whether browsers must prove who they are",
-			Long: "With on, a browser signs a number to show that its address is its own. With off, any address can be taken by anybody." + noStar,
-		},
-		{
-			Name: "star-strict-multiaddr", Section: "Rendezvous", Kind: KindEnum, Default: "on", Allowed: onOff,
-			Help: "whether addresses of browsers must be well formed",
-			Long: "With off, odd addresses may join; those that would harm other browsers are still not announced to them." + noStar,
-		},
-		{
-			Name: "star-announce", Section: "Rendezvous", Kind: KindEnum, Default: "seed", Allowed: []string{"seed", "delta"},
-			Help: "how browsers hear of each other",
-			Long: "seed: every address to everybody when it joins and every 10 s. delta: new addresses at once, all of them once a minute," +
-				" which costs less when many meet." + noStar,
 		},
 	}
 }

@@ -19,7 +19,7 @@ func relayOptions() []Option {
 		{
 			Name: optTLSCertificate, Section: "Relay", Kind: KindPath, Owner: true, Computed: "no TLS", Essential: true, also: []string{"certificate", "tls-certificate"}, example: "relay.crt",
 			Help: "TLS certificate chain of the relay (PEM)",
-			Long: "Certificate of this node first, then the intermediate ones. With it the relay speaks https and wss only. Needs" +
+			Long: "Certificate of this node first, then the intermediate ones. With it relay and rendezvous speak https and wss only. Needs" +
 				" relay-tls-key. The content of the file is read again when it changes. Relative names in a file are taken from" +
 				" the directory of that file.",
 		},
@@ -45,7 +45,7 @@ func relayOptions() []Option {
 			Long: "Without a port, an entry goes with no port and with that of the relay. When the list is not empty, requests for" +
 				" any other Host get 403. While relay-address is a loopback address, localhost, 127.0.0.0/8 and [::1] are always" +
 				" allowed and all others must be listed here: this keeps web pages from reaching a local relay through a name of" +
-				" theirs (DNS rebinding). Behind a proxy on this machine, list its public name.",
+				" theirs (DNS rebinding). Behind a proxy on this machine, list its public name. The rendezvous takes these names, too.",
 		},
 	}
 }
@@ -63,8 +63,8 @@ func clientOptions() []Option {
 			Name: optOutboundLimit, Section: "Clients", Kind: KindSize, Default: "1MiB", Min: 64 * kib, Max: gib, Unit: "bytes",
 			also: []string{"outbound", "queue-limit"},
 			Help: "bytes that may wait for one client",
-			Long: "What the socket of a slow client does not take is queued. When more than this is waiting and another message comes, the client is closed" +
-				" with 1013, slow consumer. One message is always taken, so that the bound is this limit and one" +
+			Long: "What the socket of a slow client does not take is queued. Each piece of it counts 128 bytes more than it has. When more than this is" +
+				" waiting and another message comes, the client is closed with 1013, slow consumer. One message is always taken, so that the bound is this limit and one" +
 				" message.",
 		},
 		{
@@ -72,7 +72,8 @@ func clientOptions() []Option {
 			Unit: "percent of the memory, or bytes", also: []string{"outbound-total"},
 			Help: "bytes that may wait for all clients together",
 			Long: "A percentage is taken of the machine's memory, or of the control group's limit if that is lower. Above it, the clients with the longest queues are closed" +
-				" with 1013 until the rest fits.",
+				" with 1013 until the rest fits. Browsers at the rendezvous have half as much of their own, and a quarter for" +
+				" what they say before anybody accepts it.",
 		},
 		{
 			Name: "write-timeout", Section: "Clients", Kind: KindDuration, Default: "10s", Min: 100 * millisecond, Max: 5 * minute,
@@ -113,10 +114,11 @@ func limitOptions() []Option {
 			Long: "One more is turned away. Each client needs a file descriptor: raise the process's limit of open files as well.",
 		},
 		{
-			Name: "max-channels", Section: "Limits", Kind: KindInt, Default: "10000", Min: 1, Max: million, Unit: "channels",
+			Name: "max-channels", Section: "Limits", Kind: KindInt, Default: "10000", Min: 1, Max: channelsMost, Unit: "channels",
 			Help: "channels that may be open on this node",
 			Long: "A subscription that would open one more is refused with channel limit reached; channels that are open already" +
-				" go on taking subscribers.",
+				" go on taking subscribers. The nodes of a mesh keep track of 100000 of all others; beyond that" +
+				" messages go to every node, and health says records full.",
 		},
 		{
 			Name: "max-channels-per-client", Section: "Limits", Kind: KindInt, Default: "128", Min: 1, Max: 65536, Unit: "channels",

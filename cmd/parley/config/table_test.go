@@ -73,7 +73,8 @@ func samples(t *testing.T) map[string]string {
 		"max-peer-links": "0", "ip": "203.0.113.7", "public-url": "wss://relay.example/", "relay-token": "tok-en", "master": "on",
 		"ask-first": "0", "channel-linger": "3s", "high-latency": "50ms",
 		"star-address": "off", "star-port": "9091", "star-crypto-challenge": "off", "star-strict-multiaddr": "off", "star-announce": "delta",
-		"enclave-address": "0.0.0.0", "enclave-port": "7777", "enclave-alias": "Anna B.",
+		"max-star-clients": "12",
+		"enclave-address":  "0.0.0.0", "enclave-port": "7777", "enclave-alias": "Anna B.",
 	}
 }
 
@@ -134,7 +135,7 @@ func TestNode(t *testing.T) {
 			MaxPeerLinks: 0, IP: "203.0.113.7", PublicURL: "wss://relay.example/", RelayToken: "tok-en", Master: true,
 			ChannelLinger: 3e9, HighLatency: 50e6,
 		},
-		Star:    Star{StarPort: 9091, StarAnnounceDelta: true},
+		Star:    Star{StarPort: 9091, StarAnnounceDelta: true, MaxStarClients: 12},
 		Enclave: Enclave{EnclaveAddress: "0.0.0.0", EnclavePort: 7777, EnclaveAlias: "Anna B."},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

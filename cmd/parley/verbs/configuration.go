@@ -26,8 +26,17 @@ type configuration struct {
 
 // gateway is one that listens.
 type gateway struct {
-	Name    string `json:"name"`
-	Address string `json:"address"`
+	Name      string `json:"name"`
+	Address   string `json:"address"`
+	Multiaddr string `json:"multiaddr,omitzero"` // blank but of the rendezvous
+}
+
+// place is where it is, for people.
+func (g *gateway) place() string {
+	if g.Multiaddr != "" {
+		return g.Address + ", " + g.Multiaddr
+	}
+	return g.Address
 }
 
 func parseConfiguration(raw jsontext.Value) (*configuration, error) {
@@ -84,7 +93,7 @@ func printConfiguration(c *call, raw jsontext.Value) error {
 		{"past neighbors", strings.Join(in.PastNeighbors, ", ")},
 	}
 	for _, g := range in.Gateways {
-		rows = append(rows, []string{g.Name + " gateway", g.Address})
+		rows = append(rows, []string{g.Name + " gateway", g.place()})
 	}
 	return c.table(rows...)
 }

@@ -148,7 +148,7 @@ func Inside(d *Desk) []*cobra.Command {
 var verbs = []func(*Desk) *cobra.Command{
 	setupVerb, startVerb, shutdownVerb, statusVerb, descriptorVerb, connectionStatusVerb,
 	configurationVerb, setConfigurationVerb, checkPasswordVerb, setPasswordVerb, changePasswordVerb,
-	logsVerb, peersVerb, channelsVerb, statsVerb, crashVerb,
+	logsVerb, peersVerb, channelsVerb, starPeersVerb, statsVerb, crashVerb,
 }
 
 // call is one use of a verb.

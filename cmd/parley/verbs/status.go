@@ -242,7 +242,7 @@ func (r *report) print(c *call) error {
 			[]string{"Connection", stage(r.Node.Stage)})
 	}
 	for i, g := range r.Node.Gateways {
-		rows = append(rows, []string{heading("Gateways", i), g.Name + " " + g.Address})
+		rows = append(rows, []string{heading("Gateways", i), g.Name + " " + g.place()})
 	}
 	if h := r.Health; h != nil {
 		reason := h.Reason

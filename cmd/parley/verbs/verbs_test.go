@@ -388,7 +388,7 @@ func TestLogsFollowTheNode(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	daemon, node := both(t)
-	node.On["configuration"] = fake.Reply(`{"clandestinePort":8912,"nodeName":"attic","chainName":"dev","neighborhoodMode":"standard","gateways":[{"name":"relay","address":"127.0.0.1:1"},{"name":"metrics","address":"127.0.0.1:9464"}]}`)
+	node.On["configuration"] = fake.Reply(`{"clandestinePort":8912,"nodeName":"attic","chainName":"dev","neighborhoodMode":"standard","gateways":[{"name":"relay","address":"127.0.0.1:1"},{"name":"star","address":"127.0.0.1:9","multiaddr":"/ip4/127.0.0.1/tcp/9/ws/p2p-websocket-star"}]}`)
 	node.On["connectionStatus"] = fake.Reply(`{"stage":"NotConnected"}`)
 	uid, pid := os.Geteuid(), os.Getpid()
 	run(t, daemon, "", "status").expect(t, 0, fmt.Sprintf(`Daemon      runs, port %d, pid %d, uid %d
@@ -396,14 +396,14 @@ Node        runs, port %d, pid %d, uid %d
 Name        attic, chain dev, standard
 Connection  NotConnected: not connected to other nodes
 Gateways    relay 127.0.0.1:1
-            metrics 127.0.0.1:9464
+            star 127.0.0.1:9, /ip4/127.0.0.1/tcp/9/ws/p2p-websocket-star
 Relay       unknown: it does not answer
 Unsafe      nothing
 To mend     neighbors: needed for consume-only\u202e; set it
 `, daemon.Port, pid, uid, node.Port, pid, uid), "")
 	run(t, daemon, "", "status", "--json").expect(t, 0, fmt.Sprintf(`{"daemon":{"running":true,"port":%d,"pid":%d,"uid":%d},`+
 		`"node":{"running":true,"port":%d,"pid":%d,"uid":%d,"name":"attic","chain":"dev","mode":"standard","stage":"NotConnected",`+
-		`"gateways":[{"name":"relay","address":"127.0.0.1:1"},{"name":"metrics","address":"127.0.0.1:9464"}]},`+
+		`"gateways":[{"name":"relay","address":"127.0.0.1:1"},{"name":"star","address":"127.0.0.1:9","multiaddr":"/ip4/127.0.0.1/tcp/9/ws/p2p-websocket-star"}]},`+
 		`"health":{"healthy":"unknown","reason":"it does not answer"},"unsafe":[],`+
 		`"setupErrors":[{"name":"neighbors","text":"needed for consume-only\u202e; set it"}]}`+"\n", daemon.Port, pid, uid, node.Port, pid, uid), "")
 
