@@ -283,6 +283,32 @@ func TestOnly(t *testing.T) {
 	})
 }
 
+// TestManyVia floods a message that has come a long way: its peers would refuse
+// one with more names.
+func TestManyVia(t *testing.T) {
+	spin(t, 3, 1, func(w *webbing) {
+		w.join(line(3))
+		w.clear()
+		var via []string
+		for i := range viaMost {
+			via = append(via, fmt.Sprint("v", i))
+		}
+		sent := 0
+		w.check = func(p *meshpb.Packet) {
+			if sent++; len(p.GetVia()) != viaMost {
+				t.Errorf("%d names", len(p.GetVia()))
+			}
+		}
+		w.nodes[1].from("n000", &meshpb.Packet{
+			Source: "n000", Destination: "*", Boot: w.nodes[0].o.Boot, Seq: 99, Hops: 1, Via: via, Message: &meshpb.Message{Channel: "c"},
+		})
+		w.settle()
+		if sent != 1 {
+			t.Errorf("sent %d times", sent)
+		}
+	})
+}
+
 // TestCredit comes back at once, or when there is room.
 func TestCredit(t *testing.T) {
 	spin(t, 2, 1, func(w *webbing) {

@@ -247,6 +247,9 @@ func (r *router) floodVia(p *meshpb.Packet, from string) {
 	for _, l := range targets {
 		out.Via = append(out.Via, l.name)
 	}
+	if len(out.Via) > viaMost { // the others get it once more, and know it by its number
+		out.Via = out.Via[:viaMost]
+	}
 	r.out.send(out, targets)
 }
 

@@ -78,8 +78,8 @@ func meshOptions() []Option {
 			Name: "channel-linger", Section: "Mesh", Kind: KindDuration, Default: "2s", Min: 100 * millisecond, Max: minute,
 			Zero: "not at all", Unit: "time", also: []string{"linger"},
 			Help: "time that a channel stays reserved behind its last subscriber",
-			Long: "Who connects again within it finds the channel as it was, and the other nodes are not told twice. Longer keeps names" +
-				" and their passwords taken for longer.",
+			Long: "Who connects again within it finds the channel as it was, and the other nodes are not told twice. At other nodes," +
+				" names and their passwords stay taken for as long.",
 		},
 		{
 			Name: "high-latency", Section: "Mesh", Kind: KindDuration, Default: "10ms", Min: millisecond, Max: minute,
