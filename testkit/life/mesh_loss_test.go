@@ -274,12 +274,22 @@ var exposed = []string{
 	"--metrics-address", "127.0.0.1:0", "--public-url", "ws://127.0.0.1:1/", "--connect-rate-per-address", "100000", "--connect-burst", "100000",
 }
 
+// place is where a node listens, once that is known.
+type place chan string
+
+// get waits until it is known.
+func (p place) get() string {
+	at := <-p
+	p <- at
+	return at
+}
+
 // TestLinkLossUnderLoad cuts the link between two nodes, and mends it.
 func TestLinkLossUnderLoad(t *testing.T) {
-	var at string
-	way := newToll(t, "anna", func() string { return at })
+	at := make(place, 1)
+	way := newToll(t, "anna", at.get)
 	a := joinMesh(t, "anna", nil, append(exposed, "--relay-hosts", way.node().relay)...)
-	at = a.relay
+	at <- a.relay
 	b := joinMesh(t, "ben", []*meshNode{way.node()}, exposed...)
 	linked(t, a, "ben")
 	h := gather(t, a, b)
@@ -297,11 +307,11 @@ func TestLinkLossUnderLoad(t *testing.T) {
 
 // TestNodeLossUnderLoad kills the node between two others, and starts it again.
 func TestNodeLossUnderLoad(t *testing.T) {
-	var at string
-	left, right := newToll(t, "ben", func() string { return at }), newToll(t, "ben", func() string { return at })
+	at := make(place, 1)
+	left, right := newToll(t, "ben", at.get), newToll(t, "ben", at.get)
 	behind := append(exposed, "--relay-hosts", left.node().relay+","+right.node().relay)
 	b := joinMesh(t, "ben", nil, behind...)
-	at = b.relay // it comes back there
+	at <- b.relay // it comes back there
 	a := joinMesh(t, "anna", []*meshNode{left.node()}, exposed...)
 	c := joinMesh(t, "carl", []*meshNode{right.node()}, exposed...)
 	linked(t, b, "anna", "carl")
