@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -58,7 +59,10 @@ type Options struct {
 	// Hold tells whether more is queued for links and subscribers than is good:
 	// packets from peers are taken more slowly then. It returns at once. nil: never.
 	Hold  func() bool
-	Gauge *tree.Gauge      // what is queued for the router; nil: nobody asks
+	Gauge *tree.Gauge // what is queued for the router; nil: nobody asks
+	// Alone is kept by the router: no other node is linked or known, so it would do
+	// nothing with a meshpb.Publish. nil: nobody asks.
+	Alone *atomic.Bool
 	Now   func() time.Time // for claims; nil: time.Now
 	Seed  uint64           // of what is drawn: jitter, the choice of further peers
 	Store *actor.PID       // keeps known nodes and histories; nil: nobody does

@@ -148,6 +148,9 @@ func (r *router) finish(ctx actor.Context) {
 		r.reconsider(ctx)
 	}
 	r.out.flush()
+	if a := r.o.Alone; a != nil {
+		a.Store(len(r.out.lanes) == 0 && len(r.topology.vertices) == 1)
+	}
 	r.sent.Add(int64(r.out.sent))
 	r.repeated.Add(int64(r.duplicates))
 	r.out.sent, r.duplicates = 0, 0

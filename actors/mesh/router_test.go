@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,6 +216,32 @@ func TestDelivery(t *testing.T) {
 		send("x", "late", nil)
 		if len(k.delivered) != 4 {
 			t.Error("delivered to a channel that is closed")
+		}
+	})
+}
+
+// TestAlone has a router say whether anybody else is known: linked, or gone and
+// not forgotten, for then what does not reach it is counted.
+func TestAlone(t *testing.T) {
+	spin(t, 2, 1, func(w *webbing) {
+		k, alone := w.nodes[0], &atomic.Bool{}
+		k.o.Alone = alone
+		k.do(&meshpb.Drop{Channel: "x"})
+		if !alone.Load() {
+			t.Error("nobody is there, and somebody is known")
+		}
+		w.link(0, 1)
+		if alone.Load() {
+			t.Error("alone, and linked")
+		}
+		w.settle()
+		w.cut(0, 1)
+		if w.settle(); alone.Load() {
+			t.Error("alone, and somebody was here just now")
+		}
+		w.pass(5 * time.Minute)
+		if !alone.Load() {
+			t.Error("nobody is remembered, and somebody is known")
 		}
 	})
 }

@@ -264,6 +264,9 @@ func TestChannelInTheMesh(t *testing.T) {
 			p.says()
 		}
 		before := len(w.mesh.passed)
+		w.mesh.alone = true // nobody would get it
+		a.says(send("y", `"lone"`, "6")).wants("6 ok")
+		w.mesh.alone = false
 		for i := range 3 {
 			w.mesh.deliver(w.sys.Root, "x", fmt.Sprintf(`"%0373d"`, i))
 		}
@@ -277,7 +280,7 @@ func TestChannelInTheMesh(t *testing.T) {
 		w.d.Run(time.Second)
 		s := w.nodeStats() // each message once, where it came in
 		if got := brief(&relaypb.NodeStats{Clients: 3, Channels: s.GetChannels()[:1], Total: s.GetTotal()}); got !=
-			"3 clients, [5 5 5] [15.056 1.0037333333333334 0.25093333333333334] [11 11 11]; x of 3: [4 4 4] [15 1 0.25] [11 11 11]" {
+			"3 clients, [6 6 6] [15.104 1.0069333333333332 0.2517333333333333] [11 11 11]; x of 3: [4 4 4] [15 1 0.25] [11 11 11]" {
 			t.Errorf("stats are %s", got)
 		}
 		old := w.mesh.carried["x"]

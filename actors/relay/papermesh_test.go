@@ -19,6 +19,7 @@ type paperMesh struct {
 	w      *world
 	takes  func(*meshpb.OpenRequest) time.Duration // until an OpenRequest is looked at; negative: for ever. nil: at once
 	behind bool
+	alone  bool
 
 	reservations, router *actor.PID
 
@@ -52,7 +53,7 @@ func (m *paperMesh) start(ctx actor.Context, w *world) *Mesh {
 		w.t.Fatal("two routers in one system")
 	}
 	m.router = router
-	return &Mesh{Router: m.router, Reservations: m.reservations, Behind: func() bool { return m.behind }}
+	return &Mesh{Router: m.router, Reservations: m.reservations, Behind: func() bool { return m.behind }, Alone: func() bool { return m.alone }}
 }
 
 // longSum stands for the hash that another program makes of a password.

@@ -223,8 +223,5 @@ func (e *end) hangUp() {
 	}
 }
 
-// owner implements plug.
-func (e *end) owner() string { return e.node.Name }
-
 // serves implements plug.
 func (e *end) serves() bool { return e.server != nil && !e.gone && !e.said && !e.leaving }

@@ -160,8 +160,5 @@ func (r *Rogue) hangUp() {
 	r.wire.unplug(0, false)
 }
 
-// owner implements plug.
-func (r *Rogue) owner() string { return r.Name }
-
 // serves implements plug.
 func (r *Rogue) serves() bool { return r.Closed == nil }

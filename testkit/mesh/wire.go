@@ -64,8 +64,6 @@ type plug interface {
 	arrive(p *parcel)
 	// hangUp ends it without a word.
 	hangUp()
-	// owner names the node.
-	owner() string
 	// serves reports whether frames get through to somebody.
 	serves() bool
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -40,7 +41,8 @@ type meshed struct {
 	fans  [2]link.Fanout
 	links [2]*actor.PID
 	queue tree.Gauge // of the router
-	hang  func()     // ends dialling
+	alone atomic.Bool
+	hang  func() // ends dialling
 }
 
 // Bytes that may wait inside the node, not in the queues of links, before it
@@ -70,7 +72,7 @@ func (m *meshed) spawn(ctx actor.Context, c *config.Node, id Identity, host stri
 		Name: c.Name, Boot: id.Boot, Chain: c.Chain, Version: id.Version, Host: host, Accept: c.Accepts(), Relay: c.Relays(),
 		Token: id.Token, MaxLinks: c.MaxPeerLinks, Master: c.Master,
 		AskFirst: c.AskFirst, Linger: c.ChannelLinger, HighRTT: c.HighLatency,
-		Gauge: &m.queue, Seed: id.Seed, Store: store,
+		Gauge: &m.queue, Alone: &m.alone, Seed: id.Seed, Store: store,
 	}
 	if o.Boot == 0 {
 		o.Boot = uint64(time.Now().UnixMilli())
@@ -116,7 +118,7 @@ func (m *meshed) relay() relay.Mesh {
 	if m == nil {
 		return relay.Mesh{}
 	}
-	return relay.Mesh{Router: m.Router, Reservations: m.Reservations, Behind: m.behind}
+	return relay.Mesh{Router: m.Router, Reservations: m.Reservations, Behind: m.behind, Alone: m.alone.Load}
 }
 
 // behind tells whether more is queued for other nodes than is good.

@@ -209,16 +209,6 @@ func (n *Node) environment() []string {
 	return append(env, "PARLEY_RELAY_TOKEN="+n.fleet.token, "PARLEY_NEIGHBORS="+strings.Join(neighbors, ","))
 }
 
-// Exited is closed when the node of now has ended; nil: none runs.
-func (n *Node) Exited() <-chan struct{} {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.process == nil {
-		return nil
-	}
-	return n.process.exited
-}
-
 // Kill ends the node as a fault would, and returns when it is gone.
 func (n *Node) Kill() { _ = n.end(syscall.SIGKILL) }
 
