@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -138,6 +139,7 @@ func FuzzAppend(f *testing.F) {
 	f.Add(uint8(2), "c", []byte(`null`), []byte(`7.0`), "", uint64(1))
 	f.Add(uint8(3), "日本", []byte(`"x"`), []byte(`{}`), "channel lost", uint64(1<<63))
 	f.Add(uint8(4), "a", []byte(`[]`), []byte(`null`), "b", uint64(7))
+	f.Add(uint8(2), "n", []byte(`1`), []byte(`1E1000`), "", uint64(0))
 	f.Fuzz(func(t *testing.T, kind uint8, channel string, message, nonce []byte, reason string, count uint64) {
 		channel, reason = strings.ToValidUTF8(channel, "?"), strings.ToValidUTF8(reason, "?")
 		message, nonce = rawOf(message, true), rawOf(nonce, false)
@@ -146,8 +148,8 @@ func FuzzAppend(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var parsed any
-		if err := json.Unmarshal(got, &parsed); err != nil {
+		parsed, err := parse(got)
+		if err != nil {
 			t.Fatalf("%s: %v", got, err)
 		}
 		if d := cmp.Diff(want, parsed); d != "" {
@@ -168,10 +170,20 @@ func rawOf(b []byte, must bool) []byte {
 	return quoted
 }
 
+// parse keeps numbers as they are written: 1E1000 is JSON, but no float64.
+func parse(raw []byte) (v any, err error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err = d.Decode(&v); err == nil && d.More() {
+		err = errors.New("more than one value")
+	}
+	return v, err
+}
+
 // sample is a message and its frame as a generic parser must see it.
 func sample(kind uint8, channel string, message, nonce []byte, reason string, count uint64) (m proto.Message, want map[string]any) {
-	value := func(raw []byte) (v any) {
-		_ = json.Unmarshal(raw, &v)
+	value := func(raw []byte) any {
+		v, _ := parse(raw)
 		return v
 	}
 	data := map[string]any{}
@@ -205,6 +217,6 @@ func sample(kind uint8, channel string, message, nonce []byte, reason string, co
 	}
 	want["type"] = "dropped"
 	delete(want, "nonce")
-	maps.Copy(data, map[string]any{"channel": channel, "count": float64(count)})
+	maps.Copy(data, map[string]any{"channel": channel, "count": json.Number(strconv.FormatUint(count, 10))})
 	return &linkpb.Dropped{Source: channel, Count: count}, want
 }
