@@ -1,0 +1,328 @@
+package enclave
+
+import (
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"parley/actors/tree"
+	"parley/messages/enclavepb"
+	"parley/messages/storepb"
+)
+
+const (
+	heardPrefix = "heard/" // of the store's records: address → Heard
+	streamsMost = 8        // of one friend that are remembered
+	idMost      = 64       // bytes; a longer id counts as none
+	idBase      = 36
+	unnotedMost = 1024 // inbound credit of messages on their way to the chronicle, beyond which a link is read no faster than they get there
+)
+
+// hearing is which messages of a friend have come. A node of our own numbers
+// those of each run, and sends them in order, so the last number of few runs is
+// enough; of ids that others make up the newest are remembered, until this node ends.
+type hearing struct {
+	streams []*enclavepb.Stream // newest last
+	ids     []string            // a ring
+	at      int                 // in ids: the oldest, once there are resendMost
+	known   map[string]bool     // ids
+	told    []*said             // of the burst that is being handled
+	last    string              // newest id in told
+	charge  uint32              // inbound credit of told
+	note    uint64              // last one
+	notes   []note              // that noted is awaited of
+	unnoted uint32              // inbound credit of notes, and of told
+	again   string              // a message that came again, long after it was noted
+
+	confirmed string // the last message that was acknowledged, or should have been
+}
+
+// note is a burst on its way to the chronicle.
+type note struct {
+	number uint64
+	id     string // of its last message that has one
+	charge uint32
+}
+
+// begin takes what the store has.
+func (h *hearing) begin(m *enclavepb.Heard) { h.streams = m.GetStreams() }
+
+// restart expects no answers: they may have been lost. What they were to confirm
+// comes again, and is confirmed then.
+func (h *hearing) restart() {
+	h.notes = nil
+	h.unnoted = h.charge
+}
+
+// fresh notes an id, and reports whether it is new.
+func (h *hearing) fresh(id string) bool {
+	name, n, ok := splitID(id)
+	if !ok {
+		return h.freshOther(id)
+	}
+	for _, s := range h.streams {
+		if s.GetName() == name {
+			fresh := n > s.GetLast()
+			s.Last = max(s.GetLast(), n)
+			return fresh
+		}
+	}
+	if len(h.streams) == streamsMost {
+		h.streams = append(h.streams[:0:0], h.streams[1:]...)
+	}
+	h.streams = append(h.streams, &enclavepb.Stream{Name: name, Last: n})
+	return true
+}
+
+func (h *hearing) freshOther(id string) bool {
+	if h.known[id] {
+		return false
+	}
+	if h.known == nil {
+		h.known = map[string]bool{}
+	}
+	h.known[id] = true
+	if len(h.ids) < resendMost {
+		h.ids = append(h.ids, id)
+		return true
+	}
+	delete(h.known, h.ids[h.at])
+	h.ids[h.at] = id
+	h.at = (h.at + 1) % resendMost
+	return true
+}
+
+// makeID names a message of a run of a node.
+func makeID(instance string, n uint64) string {
+	return instance + "-" + strconv.FormatUint(n, idBase)
+}
+
+// splitID is the opposite of makeID.
+func splitID(id string) (instance string, n uint64, ok bool) {
+	i := strings.LastIndexByte(id, '-')
+	if i < 1 {
+		return "", 0, false
+	}
+	n, err := strconv.ParseUint(id[i+1:], idBase, 64)
+	return id[:i], n, err == nil
+}
+
+// onPacket takes what came over a link. What a link has said before its end may
+// come after it.
+func (f *friend) onPacket(ctx actor.Context, m *enclavepb.Packet) {
+	l := f.lineOf(ctx.Sender())
+	f.soon(ctx)
+	if l == nil {
+		f.hear(ctx, m)
+		f.acked(ctx, m.GetAck())
+		return
+	}
+	switch {
+	case m.Message == nil:
+		l.owes += m.GetCharge()
+	case f.hearing.unnoted > unnotedMost:
+		l.pledged += m.GetCharge()
+	default:
+		l.owes += m.GetCharge()
+	}
+	l.settle(ctx, settleStep)
+	f.take(ctx, l, m)
+}
+
+// take does what a packet says, each part of it by itself.
+func (f *friend) take(ctx actor.Context, l *line, m *enclavepb.Packet) {
+	l.bad = 0
+	if m.GetId() != "" || m.GetAck() != "" {
+		l.kin = true
+	}
+	if !l.greeted && !f.greet(ctx, l, m) {
+		return
+	}
+	f.hear(ctx, m)
+	f.acked(ctx, m.GetAck())
+	f.see(ctx, l, m)
+}
+
+// greet takes the first packet of a link; false: the link is none.
+func (f *friend) greet(ctx actor.Context, l *line, m *enclavepb.Packet) bool {
+	if m.Message == nil {
+		l.peer = m.GetId()
+	}
+	if l.peer == f.instance {
+		f.redial.self = true
+		tree.Log(ctx.ActorSystem()).Warn("a friend is this node itself: remove it from the contacts", slog.String("address", f.address))
+		f.close(ctx, l, closePolicy)
+		f.parted(ctx, l)
+		return false
+	}
+	l.greeted = true
+	l.late.Stop()
+	l.late = nil
+	f.tune(ctx)
+	return true
+}
+
+// see takes how the peer wants to be seen.
+func (f *friend) see(ctx actor.Context, l *line, m *enclavepb.Packet) {
+	if m.Status != nil && m.GetStatus() == Offline {
+		f.farewell(ctx)
+		return
+	}
+	p := proto.CloneOf(f.presence)
+	switch {
+	case m.Status != nil:
+		p.Status = m.GetStatus()
+	case p.GetStatus() == Offline: // it is here, and does not say how
+		p.Status = Available
+	}
+	if m.Alias != nil {
+		p.Alias = m.GetAlias()
+	}
+	if m.StatusMessage != nil {
+		p.StatusMessage = m.GetStatusMessage()
+	}
+	f.presume(ctx, p)
+}
+
+// farewell ends all links: the peer goes offline.
+func (f *friend) farewell(ctx actor.Context) {
+	f.redial.bye = true
+	for len(f.lines) > 0 {
+		l := f.lines[0]
+		f.close(ctx, l, closeNormal)
+		f.parted(ctx, l)
+	}
+}
+
+// presume notes how the peer is, and tells everybody.
+func (f *friend) presume(ctx actor.Context, p *enclavepb.Presence) {
+	if proto.Equal(p, f.presence) {
+		return
+	}
+	f.presence = p
+	f.tellPresence(ctx)
+	ctx.Send(f.met.book, &seen{f.address, p, uint64(f.now())})
+}
+
+// hear takes a message, unless it has come before.
+func (f *friend) hear(ctx actor.Context, m *enclavepb.Packet) {
+	if m.Message == nil || f.state == over {
+		return
+	}
+	h := &f.hearing
+	id := m.GetId()
+	if len(id) > idMost {
+		id = ""
+	}
+	if id != "" && !h.fresh(id) {
+		if len(h.notes) == 0 && h.last == "" { // else it is acknowledged with those that are on their way
+			h.again = id
+		}
+		return
+	}
+	at := m.GetTimestamp()
+	if m.Timestamp == nil {
+		at = f.now()
+	}
+	s := &said{
+		address: f.address, name: f.name(), extra: m.GetExtra(),
+		entry: &enclavepb.Entry{Message: m.GetMessage(), Timestamp: at, Id: id},
+	}
+	if id != "" {
+		h.last = id
+		s.mark = f.mark()
+	}
+	h.charge += m.GetCharge()
+	h.unnoted += m.GetCharge()
+	h.told = append(h.told, s)
+}
+
+// mark is the record of what has come so far; nil: there is no store.
+func (f *friend) mark() *storepb.Record {
+	if f.o.Store == nil {
+		return nil
+	}
+	value, err := proto.Marshal(&enclavepb.Heard{Streams: f.hearing.streams})
+	if err != nil {
+		panic("enclave: what was heard of " + f.address + ": " + err.Error())
+	}
+	return &storepb.Record{Key: heardPrefix + f.address, Value: value}
+}
+
+// handOn gives a burst to the chronicle, and acknowledges what had come before.
+func (f *friend) handOn(ctx actor.Context) {
+	h := &f.hearing
+	for i, s := range h.told {
+		if i == len(h.told)-1 {
+			h.note++
+			s.note = h.note
+			h.notes = append(h.notes, note{h.note, h.last, h.charge})
+			h.last, h.charge = "", 0
+		}
+		ctx.Request(f.met.chronicle, s)
+	}
+	clear(h.told)
+	h.told = h.told[:0]
+	if cap(h.told) > keepTold {
+		h.told = nil
+	}
+	if h.again != "" {
+		f.acknowledge(ctx, h.again)
+		h.again = ""
+	}
+}
+
+// keepTold is how many messages' room is kept between bursts.
+const keepTold = 16
+
+// onNoted acknowledges what the chronicle has, and all before it.
+func (f *friend) onNoted(ctx actor.Context, m *noted) {
+	h := &f.hearing
+	id := ""
+	for len(h.notes) > 0 && h.notes[0].number <= m.note {
+		n := h.notes[0]
+		h.notes = h.notes[1:]
+		h.unnoted -= n.charge
+		if n.id != "" {
+			id = n.id
+		}
+	}
+	if len(h.notes) == 0 {
+		h.notes = nil
+	}
+	if id != "" {
+		f.acknowledge(ctx, id)
+	}
+	if h.unnoted > unnotedMost {
+		return
+	}
+	for _, l := range f.lines {
+		if l.pledged > 0 {
+			l.owes, l.pledged = l.owes+l.pledged, 0
+			l.settle(ctx, 1)
+		}
+	}
+}
+
+// acknowledge says that a message has come, and all that were sent before it.
+func (f *friend) acknowledge(ctx actor.Context, id string) {
+	f.hearing.confirmed = id
+	f.confirm(ctx)
+}
+
+// confirm says it again where the link that it was said on may not have brought it.
+func (f *friend) confirm(ctx actor.Context) {
+	if id := f.hearing.confirmed; id != "" && f.voice != nil && f.voice.kin {
+		ctx.Send(f.voice.link, &enclavepb.Packet{Ack: id, Timestamp: proto.Int64(f.now())})
+	}
+}
+
+// forgetHeard forgets what came of a contact that is none any more.
+func (f *friend) forgetHeard(ctx actor.Context) {
+	if f.o.Store != nil && len(f.hearing.streams) > 0 {
+		ctx.Send(f.o.Store, &storepb.Write{Deletes: []string{heardPrefix + f.address}})
+	}
+}

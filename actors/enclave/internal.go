@@ -1,0 +1,109 @@
+package enclave
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/messages/enclavepb"
+	"parley/messages/linkpb"
+	"parley/messages/storepb"
+)
+
+// What the actors of this package say to each other. All of it is frozen.
+
+// meet introduces the actors of this package to each other.
+type meet struct {
+	book, friends, strangers, outbox, chronicle, frontends *actor.PID
+}
+
+type (
+	// introduced tells friends of a contact: at the start of all there are, later
+	// when one is new or changed. From book.
+	introduced struct{ contact *enclavepb.Contact }
+	// introducedAll says that those were all that the database has. From book.
+	introducedAll struct{}
+	// parted tells friends that a contact is none any more. From book.
+	parted struct{ address string }
+
+	// knock hands a link of an unknown address over. The sender of opened stays its
+	// link. From friends to strangers.
+	knock struct {
+		address string
+		link    *actor.PID
+		opened  *linkpb.Opened
+	}
+	// admitted hands a held link over to friends, with what it has said. From
+	// strangers, when book has accepted its address; ignored: the links are closed.
+	admitted struct {
+		address string
+		link    *actor.PID
+		packets []*enclavepb.Packet
+	}
+	// decided tells strangers what was decided about an address. From book.
+	decided struct {
+		address string
+		state   enclavepb.State
+	}
+	// asked is a command on its way, with who is to be answered by enclavepb.Result.
+	// From frontends to who decides.
+	asked struct {
+		command *enclavepb.Command
+		from    *actor.PID
+	}
+	// seen tells book what is worth keeping of a peer. From friend.
+	seen struct {
+		address  string
+		presence *enclavepb.Presence // nil: unchanged
+		at       uint64              // Unix s
+	}
+
+	// keep stores a message for a friend. From friend to outbox, which answers kept.
+	keep struct {
+		address string
+		serial  uint64 // of the friend
+		message *enclavepb.Kept
+	}
+	kept struct {
+		serial uint64
+		error  string // for people; empty: it survives kill -9 now
+	}
+	// release forgets messages that are where they belong. From friend to outbox.
+	release struct {
+		address string
+		serials []uint64
+	}
+	// recall asks for what waits for a friend. From friend to outbox, which answers recalled.
+	recall   struct{ address string }
+	recalled struct {
+		address  string
+		serials  []uint64 // ascending
+		messages []*enclavepb.Kept
+		error    string // for people; empty: these are all
+	}
+	// discard forgets all that waits for an address. From friend to outbox.
+	discard struct{ address string }
+
+	// said keeps a line of a conversation. From friend to chronicle, which adds the
+	// serial and, for what a peer said, tells frontends by received.
+	said struct {
+		address string
+		name    string
+		entry   *enclavepb.Entry
+		extra   []byte
+		// mark is stored together with the entry, in one write, so that both survive
+		// a kill or none; also where no entry is kept. Of those of one key the last
+		// counts. nil: there is none.
+		mark *storepb.Record
+		// note comes back in noted, which the sender gets when the entry and mark of
+		// this and of all said before it survive a kill, or never will. 0: no answer.
+		note uint64
+	}
+	// noted answers said. From chronicle to friend.
+	noted struct{ note uint64 }
+	// progressed changes the delivery of a line. From friend to chronicle.
+	progressed struct {
+		address, id string
+		delivery    enclavepb.Delivery
+	}
+	// told is what people are to hear. From any to frontends.
+	told struct{ event *enclavepb.Event }
+)

@@ -1,0 +1,200 @@
+package enclave
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"parley/actors/tree"
+	"parley/messages/enclavepb"
+	"parley/messages/linkpb"
+)
+
+// strangerBytes is how much of messages is kept of one link.
+const strangerBytes = 64 << 10
+
+type (
+	// adopted says that a link is a friend's. From friend to stranger.
+	adopted struct{}
+	// waitOver says that a stranger has waited long enough: for its handshake, or
+	// for somebody to decide.
+	waitOver struct{ handshake bool }
+)
+
+// IgnoreDeadLetterLogging marks messages that may find a stranger stopped.
+func (*adopted) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging marks messages that may find a stranger stopped.
+func (waitOver) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging marks messages that may find a stranger stopped.
+func (letIn) IgnoreDeadLetterLogging() {}
+
+// stranger serves one link of somebody unknown. It listens and says nothing. What
+// it has heard holds the link's inbound credit, so the link is read no further when
+// that is spent. Once it is let in, it passes on what comes: a link stays with who
+// accepted it.
+//
+//	parent    strangers
+//	receives  linkpb.Closed, linkpb.Malformed, enclavepb.Packet, letIn, adopted, waitOver
+//	sends     linkpb.Accepted, linkpb.Close to its link; introducing to strangers; admitted to friends; what its link says to the friend
+//	stops     when its link is gone, when nobody has decided in time
+type stranger struct {
+	address   string // fixed at spawn, as all of this block
+	link      *actor.PID
+	friends   *actor.PID
+	strangers *actor.PID
+
+	first    *enclavepb.Packet // owned, as all that follows; all that was said but messages; nil: nothing yet
+	messages []*enclavepb.Packet
+	bytes    int // of messages
+	bad      int // packets in a row that are none
+	timer    *tree.Timer
+	letIn    bool
+	friend   *actor.PID // nil: it has not taken the link yet
+	later    []proto.Message
+	gone     bool // the link is
+}
+
+func (s *stranger) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		s.timer = tree.After(ctx, handshakeTime, waitOver{handshake: true})
+		ctx.Request(s.link, &linkpb.Accepted{})
+	case *actor.Stopping:
+		s.onStopping(ctx)
+	case *linkpb.Closed:
+		s.onClosed(ctx)
+	case *actor.DeadLetterResponse: // the link was gone before it was accepted
+		s.onClosed(ctx)
+	case *enclavepb.Packet:
+		s.onPacket(ctx, m)
+	case *linkpb.Malformed:
+		s.onMalformed(ctx, m)
+	case letIn:
+		s.onLetIn(ctx)
+	case *adopted:
+		s.onAdopted(ctx)
+	case waitOver:
+		s.onWaitOver(ctx, m)
+	}
+}
+
+func (s *stranger) onStopping(ctx actor.Context) {
+	s.timer.Stop()
+	if !s.gone {
+		ctx.Send(s.link, &linkpb.Close{Code: closePolicy})
+	}
+}
+
+// onClosed ends with the link; what came before its end is passed on first.
+func (s *stranger) onClosed(ctx actor.Context) {
+	s.gone = true
+	if !s.letIn || s.friend != nil {
+		ctx.Stop(ctx.Self())
+	}
+}
+
+func (s *stranger) onPacket(ctx actor.Context, m *enclavepb.Packet) {
+	switch {
+	case s.friend != nil:
+		ctx.Forward(s.friend)
+		return
+	case s.letIn:
+		s.later = append(s.later, m)
+		return
+	case m.Status != nil && m.GetStatus() == Offline:
+		ctx.Stop(ctx.Self())
+		return
+	}
+	s.bad = 0
+	if s.first == nil {
+		s.timer.Stop()
+		s.timer = tree.After(ctx, waitTime, waitOver{})
+		s.first = &enclavepb.Packet{}
+	}
+	s.merge(m)
+	if m.Message != nil {
+		s.hold(ctx, m)
+	}
+	p := s.first
+	ctx.Request(s.strangers, &introducing{&enclavepb.Presence{
+		Alias: p.GetAlias(), Status: max(p.GetStatus(), Available), StatusMessage: p.GetStatusMessage(),
+	}, len(s.messages)})
+}
+
+// merge keeps what a packet says of its sender.
+func (s *stranger) merge(m *enclavepb.Packet) {
+	p := s.first
+	if m.Alias != nil {
+		p.Alias = m.Alias
+	}
+	if m.Status != nil {
+		p.Status = m.Status
+	}
+	if m.StatusMessage != nil {
+		p.StatusMessage = m.StatusMessage
+	}
+	if m.Message == nil && m.GetId() != "" {
+		p.Id = m.GetId()
+	}
+	if m.Timestamp != nil {
+		p.Timestamp = m.Timestamp
+	}
+}
+
+// hold keeps a message, if there is room.
+func (s *stranger) hold(ctx actor.Context, m *enclavepb.Packet) {
+	if size := len(m.GetMessage()) + len(m.GetExtra()); len(s.messages) < strangerHeld && s.bytes+size <= strangerBytes {
+		s.messages = append(s.messages, &enclavepb.Packet{Message: m.Message, Timestamp: m.Timestamp, Id: m.GetId(), Extra: m.GetExtra()})
+		s.bytes += size
+		return
+	}
+	tree.Of(ctx.ActorSystem()).Counter("enclave_strangers_dropped_total", "Messages of unknown callers beyond what is held of them.", "", "").Add(1)
+	if m.GetId() != "" { // its sender sends it again, and takes nothing for received that comes behind it
+		ctx.Stop(ctx.Self())
+	}
+}
+
+func (s *stranger) onMalformed(ctx actor.Context, m *linkpb.Malformed) {
+	switch {
+	case s.friend != nil:
+		ctx.Forward(s.friend)
+	case s.letIn:
+		s.later = append(s.later, m)
+	default:
+		if s.bad++; s.bad >= badMost {
+			ctx.Stop(ctx.Self())
+		}
+	}
+}
+
+// onLetIn hands the link to its friend.
+func (s *stranger) onLetIn(ctx actor.Context) {
+	s.timer.Stop()
+	s.letIn = true
+	m := &admitted{address: s.address, link: s.link}
+	if s.first != nil {
+		m.packets = append([]*enclavepb.Packet{s.first}, s.messages...)
+	}
+	s.first, s.messages = nil, nil
+	ctx.Request(s.friends, m)
+}
+
+// onAdopted passes on what came meanwhile.
+func (s *stranger) onAdopted(ctx actor.Context) {
+	s.friend = ctx.Sender()
+	for _, m := range s.later {
+		ctx.RequestWithCustomSender(s.friend, m, s.link)
+	}
+	s.later = nil
+	if s.gone {
+		ctx.Stop(ctx.Self())
+	}
+}
+
+// onWaitOver ends the waiting; one whose handshake has come has a time of its own.
+func (s *stranger) onWaitOver(ctx actor.Context, m waitOver) {
+	if !s.letIn && m.handshake == (s.first == nil) {
+		ctx.Stop(ctx.Self())
+	}
+}

@@ -1,0 +1,230 @@
+package pipe
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	keepMost  = 1000                   // lines that wait for a reader
+	keepBytes = 8 << 20                // of them
+	joinMost  = 32 << 10               // bytes of lines that are written at once
+	tryEvery  = 250 * time.Millisecond // whether a reader has come
+	lastWords = 500 * time.Millisecond // that a reader gets when all is over
+)
+
+// line is one for a reader, its end included. It is frozen.
+type line struct {
+	text []byte
+	lost uint64 // lines that this one says were lost
+}
+
+// outlet writes lines to a pipe. What nobody reads is kept: the newest. A reader
+// that goes leaves what it has not read whole to the next.
+type outlet struct {
+	folder  *folder                         // fixed, as all of this block
+	trouble func(name string, reason error) // told why a pipe cannot be used; nil: it can
+	dropped func(n uint64) []byte           // the line that says so, made when somebody reads it
+	every   time.Duration                   // a reader is looked for
+
+	wake chan struct{} // something to do for run
+
+	mu    sync.Mutex
+	queue []line // oldest first
+	bytes int    // of queue
+	lost  uint64 // lines, before those in queue
+
+	given []line // owned by run: what a reader may not have read, oldest first
+	size  int    // bytes of given; owned by run
+}
+
+func newOutlet(f *folder, trouble func(string, error), dropped func(uint64) []byte) *outlet {
+	return &outlet{folder: f, trouble: trouble, dropped: dropped, every: tryEvery, wake: make(chan struct{}, 1)}
+}
+
+// put has a line written when its turn comes. It does not wait.
+func (o *outlet) put(text []byte) {
+	o.mu.Lock()
+	o.queue = append(o.queue, line{text: text})
+	o.bytes += len(text)
+	o.limit()
+	o.mu.Unlock()
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// limit loses what is too much, the oldest first.
+func (o *outlet) limit() {
+	n := 0
+	for len(o.queue)-n > keepMost || o.bytes > keepBytes {
+		o.bytes -= len(o.queue[n].text)
+		o.lost += max(1, o.queue[n].lost)
+		o.queue[n] = line{}
+		n++
+	}
+	o.queue = o.queue[n:]
+}
+
+// run writes until the end of ctx.
+func (o *outlet) run(ctx context.Context) {
+	stale := false // the pipe was not empty, and has had somebody at one end ever since
+	for ctx.Err() == nil {
+		file, err := o.folder.open(nameOut, os.O_WRONLY)
+		if errors.Is(err, fs.ErrNotExist) {
+			if err = o.folder.make(nameOut); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			stale = false
+			if errors.Is(err, errNobody) {
+				err = nil
+			}
+			o.trouble(nameOut, err)
+			pause(ctx, o.every)
+			continue
+		}
+		o.trouble(nameOut, nil)
+		o.serve(ctx, file, stale)
+		stale = true
+	}
+}
+
+// serve writes until nobody reads. If the pipe is stale, there is half a line in it,
+// or its reader has had that: it is ended.
+func (o *outlet) serve(ctx context.Context, file *os.File, stale bool) {
+	gone := make(chan struct{})
+	go await(file, gone)
+	stop := context.AfterFunc(ctx, func() { _ = file.SetWriteDeadline(time.Now().Add(lastWords)) })
+	if stale {
+		_, _ = file.Write(newline) // or the next write will fail as well
+	}
+	left := o.write(ctx, file, gone)
+	stop()
+	o.giveBack(left + unread(file))
+	_ = file.Close()
+	<-gone
+}
+
+// await closes gone when nobody reads what is written to file, or it is closed.
+func await(file *os.File, gone chan struct{}) {
+	defer close(gone)
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Read(func(fd uintptr) bool { // nothing is read: a pipe tells its writer so that its readers are gone
+		poll := []unix.PollFd{{Fd: int32(fd)}}
+		_, err := unix.Poll(poll, 0)
+		return err == nil && poll[0].Revents&(unix.POLLERR|unix.POLLNVAL) != 0
+	})
+}
+
+// write writes what is there to file, until nobody reads or ctx ends; left is how
+// many bytes of what was taken are not in the pipe.
+func (o *outlet) write(ctx context.Context, file *os.File, gone <-chan struct{}) (left int) {
+	var join []byte
+	for {
+		select {
+		case <-gone:
+			return 0
+		default:
+		}
+		if join = o.next(join[:0]); len(join) == 0 {
+			select {
+			case <-o.wake:
+				continue
+			case <-gone:
+			case <-ctx.Done():
+			}
+			return 0
+		}
+		if n, err := file.Write(join); err != nil {
+			return len(join) - n
+		}
+	}
+}
+
+// next takes lines off the queue, and joins them.
+func (o *outlet) next(join []byte) []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.lost > 0 {
+		join = o.give(join, line{o.dropped(o.lost), o.lost})
+		o.lost = 0
+	}
+	n := 0
+	for ; n < len(o.queue) && (len(join) == 0 || len(join)+len(o.queue[n].text) <= joinMost); n++ {
+		l := o.queue[n]
+		o.queue[n] = line{}
+		o.bytes -= len(l.text)
+		join = o.give(join, l)
+	}
+	if o.queue = o.queue[n:]; len(o.queue) == 0 {
+		o.queue = nil
+	}
+	return join
+}
+
+// pipeSize is how many bytes a pipe holds at most, unless somebody has made it
+// larger.
+const pipeSize = 64 << 10
+
+// give joins a line to what is written next, and lets go of lines that have been
+// read for sure: with what was given since, they would not fit into the pipe.
+func (o *outlet) give(join []byte, l line) []byte {
+	o.given = append(o.given, l)
+	o.size += len(l.text)
+	n := 0
+	for o.size-len(o.given[n].text) >= pipeSize+joinMost+lineMost {
+		o.size -= len(o.given[n].text)
+		o.given[n] = line{}
+		n++
+	}
+	o.given = o.given[n:]
+	return append(join, l.text...)
+}
+
+// giveBack puts the lines of which n bytes at the end were not read before those
+// that wait.
+func (o *outlet) giveBack(n int) {
+	i := len(o.given)
+	for i > 0 && n > 0 {
+		i--
+		n -= len(o.given[i].text)
+	}
+	back := append([]line(nil), o.given[i:]...)
+	o.given, o.size = nil, 0
+	if len(back) == 0 {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.lost > 0 { // between these and those
+		back = append(back, line{o.dropped(o.lost), o.lost})
+		o.lost = 0
+	}
+	for _, l := range back {
+		o.bytes += len(l.text)
+	}
+	o.queue = append(back, o.queue...)
+	o.limit()
+}
+
+// unread is how many bytes are in a pipe that nobody reads.
+func unread(file *os.File) (n int) {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	return n
+}
