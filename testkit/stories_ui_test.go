@@ -51,7 +51,7 @@ func TestUIPaperIsAStory(t *testing.T) {
 	for line := range strings.Lines(text(t, "stories/uiv2/protocol.txt")) {
 		_, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		verb, frame, _ := strings.Cut(rest, " ")
-		if verb == "=" {
+		if verb == "=" || verb == "?" {
 			verb = "<"
 		}
 		if verb == ">" || verb == "<" {

@@ -16,11 +16,12 @@ const passwordTimeout = 45 * time.Second
 
 // Answering are the actors that answer user interfaces of a node.
 type Answering struct {
-	Configuration, Password, Status, Shutdown, Crash, Broadcasts *actor.PID
+	Configuration, Password, Status, People, Shutdown, Crash, Broadcasts *actor.PID
 }
 
 // Routes says who answers what a node knows. Passwords may be tried by who may
-// only look, too: after wrong ones that takes longer and longer.
+// only look, too: after wrong ones that takes longer and longer. What people say is
+// private: who may only look sees none of it.
 func Routes(a Answering) map[string]ui.Route {
 	return map[string]ui.Route{
 		"checkPassword":     {To: a.Password, Timeout: passwordTimeout},
@@ -35,6 +36,15 @@ func Routes(a Answering) map[string]ui.Route {
 		"nodeStats":         {To: a.Status},
 		"hostStats":         {To: a.Status},
 		"channels":          {To: a.Status},
+		"contacts":          {To: a.People, Changes: true},
+		"addContact":        {To: a.People, Changes: true},
+		"acceptContact":     {To: a.People, Changes: true},
+		"ignoreContact":     {To: a.People, Changes: true},
+		"removeContact":     {To: a.People, Changes: true},
+		"sendMessage":       {To: a.People, Changes: true},
+		"setStatus":         {To: a.People, Changes: true},
+		"setAlias":          {To: a.People, Changes: true},
+		"history":           {To: a.People, Timeout: passwordTimeout, Changes: true},
 		"shutdown":          {To: a.Shutdown, Changes: true, Confirm: true},
 		"crash":             {To: a.Crash, Changes: true, Isolated: true},
 		"subscribe":         {To: a.Broadcasts},

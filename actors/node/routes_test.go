@@ -15,7 +15,7 @@ func TestRoutes(t *testing.T) {
 	defer sys.Shutdown()
 	pid := sys.NewLocalPID
 	routes := Routes(Answering{
-		Configuration: pid("configuration"), Password: pid("password"), Status: pid("status"),
+		Configuration: pid("configuration"), Password: pid("password"), Status: pid("status"), People: pid("people"),
 		Shutdown: pid("shutdown"), Crash: pid("crash"), Broadcasts: pid("broadcasts"),
 	})
 	var got []string
@@ -36,18 +36,27 @@ func TestRoutes(t *testing.T) {
 		got = append(got, line)
 	}
 	want := []string{
+		"acceptContact people changes",
+		"addContact people changes",
 		"changePassword password changes 45s",
 		"channels status",
 		"checkPassword password 45s",
 		"configuration configuration 45s",
 		"connectionStatus status",
+		"contacts people changes",
 		"crash crash changes isolated",
 		"descriptor status changes",
+		"history people changes 45s",
 		"hostStats status",
+		"ignoreContact people changes",
 		"neighborhoodGraph status",
 		"nodeStats status",
 		"peers status",
+		"removeContact people changes",
+		"sendMessage people changes",
+		"setAlias people changes",
 		"setConfiguration configuration changes",
+		"setStatus people changes",
 		"shutdown shutdown changes confirm",
 		"starPeers status",
 		"subscribe broadcasts",

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
 
 	"parley/actors/tree"
 	"parley/messages"
@@ -36,6 +37,7 @@ type listener struct {
 	opcodes map[string]bool // that it subscribed to; nil: none
 	muted   map[string]bool // that it unsubscribed from without ever subscribing; nil: none
 	level   uipb.LogLevel   // of log lines; unspecified: as ever
+	changes func() bool     // it may change things now; returns at once
 }
 
 // retained is an announcement that those who come now are told, too.
@@ -45,8 +47,11 @@ type retained struct {
 }
 
 type (
-	joined struct{ member uint64 }
-	left   struct{ member uint64 }
+	joined struct {
+		member  uint64
+		changes func() bool // as in listener
+	}
+	left struct{ member uint64 }
 )
 
 // IgnoreDeadLetterLogging marks messages that may find broadcasts stopped.
@@ -104,7 +109,7 @@ func (b *broadcasts) onJoined(ctx actor.Context, m *joined) {
 	if known {
 		return
 	}
-	l := listener{member: m.member}
+	l := listener{member: m.member, changes: m.changes}
 	b.members = slices.Insert(b.members, i, l)
 	b.forget()
 	for _, r := range b.retained {
@@ -155,16 +160,20 @@ func (b *broadcasts) tell(ctx actor.Context, members []uint64, shared *messages.
 	out := &messages.Multicast{Frame: shared, Source: m.GetResponse().GetOpcode()}
 	if m.GetLossy() {
 		out.Lossy = members
-		out.Size = len(m.GetResponse().GetLog().GetText())
+		out.Size = len(m.GetResponse().GetLog().GetText()) + proto.Size(m.GetResponse().GetEvent())
 	} else {
 		out.Members = members
 	}
 	ctx.Send(b.fanout.shardOf(members[0]), out)
 }
 
-// wants says whether a listener is told.
+// wants says whether a listener is told. What is private is not for who may only
+// look, whatever it subscribed to.
 func (l *listener) wants(m *uipb.Announce) bool {
 	opcode := m.GetResponse().GetOpcode()
+	if m.GetPrivate() && !l.changes() {
+		return false
+	}
 	if opcode == opcodeLog && m.GetResponse().GetLog().GetLevel() > l.least() {
 		return false
 	}
@@ -235,7 +244,7 @@ func (l *listener) subscribe(s *uipb.SubscribeRequest) {
 // never subscribed.
 func (l *listener) unsubscribe(s *uipb.SubscribeRequest) {
 	if len(s.GetOpcodes()) == 0 {
-		*l = listener{member: l.member}
+		*l = listener{member: l.member, changes: l.changes}
 		return
 	}
 	if !l.chosen {

@@ -239,7 +239,7 @@ func TestOtherOpcodes(t *testing.T) {
 			w.sys.Root.RequestWithCustomSender(w.broadcasts, &uipb.Ask{Asker: &uipb.Asker{Member: m}, Request: &uipb.Request{Opcode: "x"}}, f.link)
 			w.d.Settle()
 		}
-		w.sys.Root.Send(w.broadcasts, &joined{f.member}) // a second time changes nothing
+		w.sys.Root.Send(w.broadcasts, &joined{f.member, func() bool { return true }}) // a second time changes nothing
 		ask(f.member)
 		ask(4711)
 		w.tell(crashed(1))

@@ -105,8 +105,12 @@ func (c *client) Receive(ctx actor.Context) {
 func (c *client) onStarted(ctx actor.Context) {
 	c.mold = tree.NewMold(ctx.ActorSystem(), tree.Spec{})
 	ctx.Request(c.link, &linkpb.Accepted{})
-	ctx.Send(c.broadcasts, &joined{c.asker.GetMember()})
+	ctx.Send(c.broadcasts, &joined{c.asker.GetMember(), c.mayChange})
 }
+
+// mayChange tells whether the user may change things now. It may be called on any
+// goroutine.
+func (c *client) mayChange() bool { return c.desk.now(c.asker).GetChanges() }
 
 func (c *client) onClosed(ctx actor.Context) {
 	c.gone = true

@@ -21,6 +21,7 @@ const (
 	CodeNotPermitted uint64 = 0x50<<48 | 1 // the local user may not change things
 	CodeTooMany      uint64 = 0x50<<48 | 2 // too many conversations, or too much at once
 	CodeNode         uint64 = 0x50<<48 | 3 // a node of the mesh cannot be asked, or refused
+	CodePeople       uint64 = 0x50<<48 | 4 // a command about people was refused
 )
 
 // Fault makes the error of a response. text says what happened and what to do.

@@ -28,3 +28,28 @@ func TestRightsAreThoseOfNow(t *testing.T) {
 		}
 	})
 }
+
+// TestPrivate: what is private reaches who may change things at that moment, and
+// nobody else.
+func TestPrivate(t *testing.T) {
+	var trusted bool
+	in(t, setup{may: func(uid uint32) bool { return uid == 7 && trusted }}, func(_ *testing.T, w *world) {
+		trusted = true
+		f, g, owner := w.connectAs(&linkpb.Peer{Uid: 7}), w.connectAs(&linkpb.Peer{Uid: 8}), w.face()
+		private := announce("secret", 1)
+		private.OptIn, private.Private = true, true
+		w.tell(private)
+		for _, from := range []*face{f, g, owner} {
+			from.subscribe("subscribe", "", "secret")
+			from.wants("99 done")
+		}
+		w.tell(private)
+		f.wants("secret 1")
+		owner.wants("secret 1")
+		trusted = false
+		w.tell(private)
+		owner.wants("secret 1")
+		f.wants()
+		g.wants()
+	})
+}

@@ -15,6 +15,7 @@ import (
 	"parley/cmd/parley/child"
 	"parley/cmd/parley/config"
 	"parley/cmd/parley/confine"
+	pipes "parley/gateways/pipe"
 )
 
 // ownFiles is how many descriptors a node needs beside its clients': listeners,
@@ -83,16 +84,40 @@ func listen(c *config.Node, log *slog.Logger, daemon *child.Child) (l assemble.L
 			return l, fmt.Errorf("node: cannot listen for the rendezvous: %w; choose another with --star-port (0: any free one) or --star-address (off: none)", err)
 		}
 	}
+	if c.HasEnclave() {
+		if l.Enclave, err = plain.Listen(context.Background(), "tcp", c.EnclaveListen()); err != nil {
+			abandon(l.Relay, l.Star)
+			return l, fmt.Errorf("node: cannot listen for friends: %w; choose another with --enclave-port (0: any free one) or --enclave-address (off: none)", err)
+		}
+	}
 	if c.MetricsAddress != "" {
 		if l.Metrics, err = net.Listen("tcp", c.MetricsAddress); err != nil {
-			_ = l.Relay.Close()
-			if l.Star != nil {
-				_ = l.Star.Close()
-			}
+			abandon(l.Relay, l.Star, l.Enclave)
 			return l, fmt.Errorf("node: cannot listen for metrics: %w; choose another with --metrics-address (off: none)", err)
 		}
 	}
 	return l, nil
+}
+
+// abandon closes listeners of a node that does not start; nil is none.
+func abandon(all ...net.Listener) {
+	for _, l := range all {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+}
+
+// openPipes makes the named pipes that are a front end of Enclave. A node goes on
+// without them: they are one of several.
+func openPipes(c *config.Node, l *assemble.Listeners, log *slog.Logger) {
+	err := makeDirectory(c.DataDirectory)
+	if err == nil {
+		l.Pipes, err = pipes.Open(c.EnclaveDirectory(l.UI.Dropped))
+	}
+	if err != nil {
+		log.Warn("no named pipes for front ends of the Enclave", slog.Any("error", err))
+	}
 }
 
 // ready prints where the gateways listen, for scripts and parents.
@@ -101,6 +126,7 @@ func ready(w io.Writer, l *assemble.Listeners) error {
 		UI      string `json:"ui,omitempty"`
 		Relay   string `json:"relay"`
 		Star    string `json:"star,omitempty"`
+		Enclave string `json:"enclave,omitempty"`
 		Metrics string `json:"metrics,omitempty"`
 	}{Relay: l.Relay.Addr().String()}
 	if len(l.UI.Listeners) > 0 {
@@ -108,6 +134,9 @@ func ready(w io.Writer, l *assemble.Listeners) error {
 	}
 	if l.Star != nil {
 		at.Star = l.Star.Addr().String()
+	}
+	if l.Enclave != nil {
+		at.Enclave = l.Enclave.Addr().String()
 	}
 	if l.Metrics != nil {
 		at.Metrics = l.Metrics.Addr().String()
@@ -142,6 +171,9 @@ A relay node is running. Talk to it from other terminals:
 	fmt.Fprint(w, "\nCtrl-C stops it.\n\n")
 }
 
+// anyPort allows sockets to be bound to ports that the kernel picks.
+const anyPort = 0
+
 // restrict takes from a node that has secrets what it does not need any more:
 // everything that it listens on is open.
 func restrict(c *config.Node, l assemble.Listeners, log *slog.Logger) error {
@@ -151,6 +183,12 @@ func restrict(c *config.Node, l assemble.Listeners, log *slog.Logger) error {
 	paths := confine.NodePaths{Write: []string{c.Directory()}, Ports: []uint16{}}
 	if c.LogFile != "" {
 		paths.Write = append(paths.Write, filepath.Dir(c.LogFile))
+	}
+	if l.Enclave != nil {
+		paths.Ports = append(paths.Ports, anyPort) // friends are dialled from the address that they know
+	}
+	if l.Pipes != nil {
+		paths.Write = append(paths.Write, c.EnclaveDirectory(l.UI.Dropped))
 	}
 	for _, file := range []string{c.RelayTLSCertificate, c.RelayTLSKey} {
 		if file != "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"parley/cmd/parley/bench"
+	"parley/cmd/parley/chat"
 	"parley/cmd/parley/config"
 	"parley/cmd/parley/conform"
 	"parley/cmd/parley/demo"
@@ -76,7 +77,7 @@ func command(out io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
 	})
-	root.AddCommand(upCommand(), daemonCommand(), nodeCommand(), subCommand(), pubCommand(), healthCommand(), config.Command(), bench.Command(), conform.Command(), demo.Command(), versionCommand(), interactive.Command())
+	root.AddCommand(upCommand(), daemonCommand(), nodeCommand(), subCommand(), pubCommand(), healthCommand(), config.Command(), bench.Command(), conform.Command(), demo.Command(), versionCommand(), interactive.Command(), chat.Command())
 	root.AddCommand(verbs.Commands()...)
 	group(root)
 	root.SetOut(out)
@@ -107,6 +108,7 @@ var groups = []struct {
 		"check-password", "set-password", "change-password", "descriptor", "connection-status", "peers", "channels", "star-peers",
 		"stats", "logs", "crash",
 	}},
+	{"people", "Talk to people", []string{"chat", "contacts", "send", "history", "presence"}},
 	{"relay", "Talk over a relay", []string{"sub", "pub", "health"}},
 }
 

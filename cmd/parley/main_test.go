@@ -103,7 +103,8 @@ type process struct {
 }
 
 // prepare makes a process with nothing of this one's PARLEY_ environment, and
-// without a rendezvous, whose port would be another's: a flag brings it back.
+// without rendezvous and Enclave, whose ports would be another's: flags bring them
+// back.
 func prepare(t *testing.T, stdin io.Reader, more []string, args ...string) *process {
 	t.Helper()
 	at, err := binary()
@@ -116,7 +117,7 @@ func prepare(t *testing.T, stdin io.Reader, more []string, args ...string) *proc
 			p.cmd.Env = append(p.cmd.Env, v)
 		}
 	}
-	p.cmd.Env = append(append(p.cmd.Env, "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0", "NO_COLOR=1", "PARLEY_STAR_ADDRESS=off"), more...)
+	p.cmd.Env = append(append(p.cmd.Env, "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0", "NO_COLOR=1", "PARLEY_STAR_ADDRESS=off", "PARLEY_ENCLAVE_ADDRESS=off"), more...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = stdin, &p.out, &p.err
 	p.cmd.WaitDelay = time.Second // a read of its standard input may never end
 	return p

@@ -26,10 +26,10 @@ func nodeCommand() *cobra.Command {
 		Use:   "node",
 		Short: "Run a Node by itself, without a Daemon, in the foreground",
 		Long: `Run a Node by itself, without a Daemon, in the foreground: relay clients at /connect, health at /health, browsers that meet
-(libp2p WebSocketStar) at a port of their own, and with --ui-port user interfaces on loopback.
+(libp2p WebSocketStar) and friends (Enclave) at ports of their own, and with --ui-port user interfaces on loopback.
 
 When it listens it prints one line on stdout:
-  ready {"ui":"127.0.0.1:5400","relay":"127.0.0.1:8912","star":"127.0.0.1:9090","metrics":"127.0.0.1:9464"}
+  ready {"ui":"127.0.0.1:5400","relay":"127.0.0.1:8912","star":"127.0.0.1:9090","enclave":"127.0.0.1:7776","metrics":"127.0.0.1:9464"}
 SIGTERM or Ctrl-C says goodbye to all clients and ends with 0; a second one ends at once. SIGHUP opens the log file anew.`,
 		Example: `  parley node
   parley node --clandestine-port 0 --log-format json
@@ -119,6 +119,9 @@ func serveNode(cmd *cobra.Command, values *config.Values, daemon *child.Child) e
 		if l.UI.Password, err = password(&c); err != nil {
 			return err
 		}
+	}
+	if c.HasEnclave() {
+		openPipes(&c, &l, log)
 	}
 	l.Identity = identity(l.UI.DB, &c, log)
 	if err := restrict(&c, l, log); err != nil {

@@ -20,7 +20,7 @@ import (
 // node is a running parley node.
 type node struct {
 	*process
-	relay, star, metrics string // host:port; blank: it has none
+	relay, star, enclave, metrics string // host:port; blank: it has none
 }
 
 // startNode starts a node on free ports, which ends with the test.
@@ -41,11 +41,11 @@ func startNodeWith(t *testing.T, args ...string) *node {
 		return len(n.out.lines()) > 0
 	})
 	line, ok := strings.CutPrefix(n.out.lines()[0], "ready ")
-	var at struct{ Relay, Star, Metrics string }
+	var at struct{ Relay, Star, Enclave, Metrics string }
 	if err := json.Unmarshal([]byte(line), &at); !ok || err != nil {
 		t.Fatalf("no ready line: %q, %v", n.out.lines()[0], err)
 	}
-	n.relay, n.star, n.metrics = at.Relay, at.Star, at.Metrics
+	n.relay, n.star, n.enclave, n.metrics = at.Relay, at.Star, at.Enclave, at.Metrics
 	t.Cleanup(func() {
 		select {
 		case <-n.exited: // the test ended it

@@ -55,6 +55,15 @@ func NodeCodec() Codec {
 		"channels":          readChannels,
 		"peers":             readEmpty,
 		"starPeers":         readEmpty,
+		"contacts":          readContacts,
+		"addContact":        readAddContact,
+		"acceptContact":     readAcceptContact,
+		"ignoreContact":     readIgnoreContact,
+		"removeContact":     readRemoveContact,
+		"sendMessage":       readSendMessage,
+		"setStatus":         readSetStatus,
+		"setAlias":          readSetAlias,
+		"history":           readHistory,
 	})
 }
 

@@ -174,6 +174,7 @@ func TestOpcodes(t *testing.T) {
 		"node": append([]string{
 			"descriptor", "connectionStatus", "neighborhoodGraph", "checkPassword", "changePassword", "configuration",
 			"setConfiguration", "shutdown", "crash", "nodeStats", "hostStats", "channels", "peers", "starPeers",
+			"contacts", "addContact", "acceptContact", "ignoreContact", "removeContact", "sendMessage", "setStatus", "setAlias", "history",
 		}, both...),
 	}
 	for side, c := range map[string]Codec{"daemon": daemon, "node": node, "neither": {}} {

@@ -70,6 +70,10 @@ func appendBody(dst []byte, m *uipb.Response) []byte {
 		return appendPeers(dst, b.Peers)
 	case *uipb.Response_StarPeers:
 		return appendStarPeers(dst, b.StarPeers)
+	case *uipb.Response_Result:
+		return appendResult(dst, m.GetOpcode(), b.Result)
+	case *uipb.Response_Event:
+		return appendEvent(dst, b.Event)
 	}
 	return append(dst, "{}"...) // Done
 }
@@ -161,9 +165,17 @@ func appendLog(dst []byte, line string, level uipb.LogLevel) []byte {
 	return append(append(dst, name...), `"}`...)
 }
 
-// appendDropped tells a user interface about log lines that it was too slow
-// for, in the only form that every one understands: a log line.
+// opcodeLog is the broadcast that every user interface understands.
+const opcodeLog = "logBroadcast"
+
+// appendDropped tells a user interface about broadcasts that it was too slow for:
+// about log lines in the only form that every one understands, a log line. It
+// subscribed to all others.
 func appendDropped(dst []byte, m *linkpb.Dropped) []byte {
+	if source := m.GetSource(); source != "" && source != opcodeLog {
+		dst = quote(append(dst, `{"opcode":"missed","payload":{"opcode":`...), source)
+		return append(appendCount(dst, `,"count":`, m.GetCount()), "}}"...)
+	}
 	what := " log lines were left out here, because this user interface reads too slowly: subscribe to a higher minLogLevel, or read faster"
 	if m.GetCount() == 1 {
 		what = " log line was left out here, because this user interface reads too slowly: subscribe to a higher minLogLevel, or read faster"

@@ -118,7 +118,8 @@ func table(all []*family) string {
 What ` + "`GET /metrics`" + ` on the operators' listener (` + "`metrics-address`" + `) says, in the text format of Prometheus. Written by the tests of this folder:
 ` + "`go test ./gateways/web -run Metrics -update`" + `. Labels have these values and no others, so that there are never more series. Beside them are those of the Go
 runtime (` + "`go_…`" + `) and of the process (` + "`process_…`" + `). Those that begin with ` + "`rendezvous_`" + ` have the names of the public rendezvous server, so that its dashboards fit; they
-and all of ` + "`star`" + ` (Engine.IO 3) and ` + "`star4`" + ` (Engine.IO 4) are there while ` + "`star-address`" + ` is not off.
+and all of ` + "`star`" + ` (Engine.IO 3) and ` + "`star4`" + ` (Engine.IO 4) are there while ` + "`star-address`" + ` is not off, those of
+` + "`enclave`" + ` while ` + "`enclave-address`" + ` is not.
 
 | name | type | labels | help |
 |---|---|---|---|
@@ -173,8 +174,10 @@ func ours(all []*family) (series []string) {
 func TestMetricsOfANode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := node.New(t, nil, testkit.NewNetwork())
-		if err := n.Set("star-address", "127.0.0.1"); err != nil {
-			t.Fatal(err)
+		for _, option := range []string{"star-address", "enclave-address"} {
+			if err := n.Set(option, "127.0.0.1"); err != nil {
+				t.Fatal(err)
+			}
 		}
 		n.Start()
 		before := exposition(t, n)

@@ -12,6 +12,7 @@ package uipb
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	enclavepb "parley/messages/enclavepb"
 	relaypb "parley/messages/relaypb"
 	reflect "reflect"
 	sync "sync"
@@ -104,6 +105,7 @@ type Request struct {
 	//	*Request_Crash
 	//	*Request_Stats
 	//	*Request_Channels
+	//	*Request_Command
 	Body          isRequest_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -269,6 +271,15 @@ func (x *Request) GetChannels() *ChannelsRequest {
 	return nil
 }
 
+func (x *Request) GetCommand() *enclavepb.Command {
+	if x != nil {
+		if x, ok := x.Body.(*Request_Command); ok {
+			return x.Command
+		}
+	}
+	return nil
+}
+
 type isRequest_Body interface {
 	isRequest_Body()
 }
@@ -309,6 +320,10 @@ type Request_Channels struct {
 	Channels *ChannelsRequest `protobuf:"bytes,18,opt,name=channels,proto3,oneof"`
 }
 
+type Request_Command struct {
+	Command *enclavepb.Command `protobuf:"bytes,19,opt,name=command,proto3,oneof"` // contacts, sendMessage and others; without id of the Node's own, and without member
+}
+
 func (*Request_Setup) isRequest_Body() {}
 
 func (*Request_Empty) isRequest_Body() {}
@@ -326,6 +341,8 @@ func (*Request_Crash) isRequest_Body() {}
 func (*Request_Stats) isRequest_Body() {}
 
 func (*Request_Channels) isRequest_Body() {}
+
+func (*Request_Command) isRequest_Body() {}
 
 // Empty is a payload without anything of interest.
 type Empty struct {
@@ -1058,6 +1075,8 @@ type Response struct {
 	//	*Response_Channels
 	//	*Response_Peers
 	//	*Response_StarPeers
+	//	*Response_Result
+	//	*Response_Event
 	Body          isResponse_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1292,6 +1311,24 @@ func (x *Response) GetStarPeers() *StarPeers {
 	return nil
 }
 
+func (x *Response) GetResult() *enclavepb.Result {
+	if x != nil {
+		if x, ok := x.Body.(*Response_Result); ok {
+			return x.Result
+		}
+	}
+	return nil
+}
+
+func (x *Response) GetEvent() *enclavepb.Event {
+	if x != nil {
+		if x, ok := x.Body.(*Response_Event); ok {
+			return x.Event
+		}
+	}
+	return nil
+}
+
 type isResponse_Body interface {
 	isResponse_Body()
 }
@@ -1372,6 +1409,14 @@ type Response_StarPeers struct {
 	StarPeers *StarPeers `protobuf:"bytes,28,opt,name=star_peers,json=starPeers,proto3,oneof"`
 }
 
+type Response_Result struct {
+	Result *enclavepb.Result `protobuf:"bytes,29,opt,name=result,proto3,oneof"` // contacts, sendMessage, history: of a command that was carried out
+}
+
+type Response_Event struct {
+	Event *enclavepb.Event `protobuf:"bytes,30,opt,name=event,proto3,oneof"` // contactRequest, contactStatus, messageReceived, messageState
+}
+
 func (*Response_Fault) isResponse_Body() {}
 
 func (*Response_Done) isResponse_Body() {}
@@ -1409,6 +1454,10 @@ func (*Response_Channels) isResponse_Body() {}
 func (*Response_Peers) isResponse_Body() {}
 
 func (*Response_StarPeers) isResponse_Body() {}
+
+func (*Response_Result) isResponse_Body() {}
+
+func (*Response_Event) isResponse_Body() {}
 
 // Fault is the error of a response. Source: actors/ui/codes.go.
 type Fault struct {
@@ -2729,6 +2778,7 @@ type Announce struct {
 	RetainMs      uint32                 `protobuf:"varint,4,opt,name=retain_ms,json=retainMs,proto3" json:"retain_ms,omitempty"` // told to those who connect within this time, too
 	Lossy         bool                   `protobuf:"varint,5,opt,name=lossy,proto3" json:"lossy,omitempty"`                       // the oldest queued ones are dropped for a UI that does not keep up
 	Confirm       bool                   `protobuf:"varint,6,opt,name=confirm,proto3" json:"confirm,omitempty"`                   // who sent it wants an Announced
+	Private       bool                   `protobuf:"varint,7,opt,name=private,proto3" json:"private,omitempty"`                   // only those who may change things
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2801,6 +2851,13 @@ func (x *Announce) GetLossy() bool {
 func (x *Announce) GetConfirm() bool {
 	if x != nil {
 		return x.Confirm
+	}
+	return false
+}
+
+func (x *Announce) GetPrivate() bool {
+	if x != nil {
+		return x.Private
 	}
 	return false
 }
@@ -2929,7 +2986,7 @@ var File_ui_ui_proto protoreflect.FileDescriptor
 
 const file_ui_ui_proto_rawDesc = "" +
 	"\n" +
-	"\vui/ui.proto\x12\x02ui\x1a\x11relay/relay.proto\"\x84\x05\n" +
+	"\vui/ui.proto\x12\x02ui\x1a\x15enclave/enclave.proto\x1a\x11relay/relay.proto\"\xb2\x05\n" +
 	"\aRequest\x12\x1d\n" +
 	"\acontext\x18\x01 \x01(\x04H\x01R\acontext\x88\x01\x01\x12\x16\n" +
 	"\x06opcode\x18\x02 \x01(\tR\x06opcode\x12\x1d\n" +
@@ -2946,7 +3003,8 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\x11set_configuration\x18\x0f \x01(\v2\x1b.ui.SetConfigurationRequestH\x00R\x10setConfiguration\x12(\n" +
 	"\x05crash\x18\x10 \x01(\v2\x10.ui.CrashRequestH\x00R\x05crash\x12(\n" +
 	"\x05stats\x18\x11 \x01(\v2\x10.ui.StatsRequestH\x00R\x05stats\x121\n" +
-	"\bchannels\x18\x12 \x01(\v2\x13.ui.ChannelsRequestH\x00R\bchannelsB\x06\n" +
+	"\bchannels\x18\x12 \x01(\v2\x13.ui.ChannelsRequestH\x00R\bchannels\x12,\n" +
+	"\acommand\x18\x13 \x01(\v2\x10.enclave.CommandH\x00R\acommandB\x06\n" +
 	"\x04bodyB\n" +
 	"\n" +
 	"\b_context\"\a\n" +
@@ -2991,7 +3049,7 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\x05asker\x18\x01 \x01(\v2\t.ui.AskerR\x05asker\x12%\n" +
 	"\arequest\x18\x02 \x01(\v2\v.ui.RequestR\arequest\"\n" +
 	"\n" +
-	"\bAnswered\"\xc2\a\n" +
+	"\bAnswered\"\x95\b\n" +
 	"\bResponse\x12\x1d\n" +
 	"\acontext\x18\x01 \x01(\x04H\x01R\acontext\x88\x01\x01\x12\x16\n" +
 	"\x06opcode\x18\x02 \x01(\tR\x06opcode\x12\x16\n" +
@@ -3020,7 +3078,9 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\bchannels\x18\x1a \x01(\v2\f.ui.ChannelsH\x00R\bchannels\x12!\n" +
 	"\x05peers\x18\x1b \x01(\v2\t.ui.PeersH\x00R\x05peers\x12.\n" +
 	"\n" +
-	"star_peers\x18\x1c \x01(\v2\r.ui.StarPeersH\x00R\tstarPeersB\x06\n" +
+	"star_peers\x18\x1c \x01(\v2\r.ui.StarPeersH\x00R\tstarPeers\x12)\n" +
+	"\x06result\x18\x1d \x01(\v2\x0f.enclave.ResultH\x00R\x06result\x12&\n" +
+	"\x05event\x18\x1e \x01(\v2\x0e.enclave.EventH\x00R\x05eventB\x06\n" +
 	"\x04bodyB\n" +
 	"\n" +
 	"\b_context\"5\n" +
@@ -3124,14 +3184,15 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\x05peers\x18\x01 \x03(\tR\x05peers\x12\x16\n" +
 	"\x06online\x18\x02 \x01(\rR\x06online\x12\x18\n" +
 	"\asockets\x18\x03 \x01(\rR\asockets\x12\x14\n" +
-	"\x05dials\x18\x04 \x01(\rR\x05dials\"\xb0\x01\n" +
+	"\x05dials\x18\x04 \x01(\rR\x05dials\"\xca\x01\n" +
 	"\bAnnounce\x12(\n" +
 	"\bresponse\x18\x01 \x01(\v2\f.ui.ResponseR\bresponse\x12\x16\n" +
 	"\x06except\x18\x02 \x01(\x04R\x06except\x12\x15\n" +
 	"\x06opt_in\x18\x03 \x01(\bR\x05optIn\x12\x1b\n" +
 	"\tretain_ms\x18\x04 \x01(\rR\bretainMs\x12\x14\n" +
 	"\x05lossy\x18\x05 \x01(\bR\x05lossy\x12\x18\n" +
-	"\aconfirm\x18\x06 \x01(\bR\aconfirm\"\v\n" +
+	"\aconfirm\x18\x06 \x01(\bR\aconfirm\x12\x18\n" +
+	"\aprivate\x18\a \x01(\bR\aprivate\"\v\n" +
 	"\tAnnounced\"/\n" +
 	"\tLogDemand\x12\"\n" +
 	"\x05level\x18\x01 \x01(\x0e2\f.ui.LogLevelR\x05level\"\b\n" +
@@ -3202,9 +3263,12 @@ var file_ui_ui_proto_goTypes = []any{
 	(*Announced)(nil),               // 40: ui.Announced
 	(*LogDemand)(nil),               // 41: ui.LogDemand
 	(*Reload)(nil),                  // 42: ui.Reload
-	(*relaypb.NodeStats)(nil),       // 43: relay.NodeStats
-	(*relaypb.HostStats)(nil),       // 44: relay.HostStats
-	(*relaypb.ChannelStats)(nil),    // 45: relay.ChannelStats
+	(*enclavepb.Command)(nil),       // 43: enclave.Command
+	(*relaypb.NodeStats)(nil),       // 44: relay.NodeStats
+	(*relaypb.HostStats)(nil),       // 45: relay.HostStats
+	(*enclavepb.Result)(nil),        // 46: enclave.Result
+	(*enclavepb.Event)(nil),         // 47: enclave.Event
+	(*relaypb.ChannelStats)(nil),    // 48: relay.ChannelStats
 }
 var file_ui_ui_proto_depIdxs = []int32{
 	3,  // 0: ui.Request.setup:type_name -> ui.SetupRequest
@@ -3216,42 +3280,45 @@ var file_ui_ui_proto_depIdxs = []int32{
 	9,  // 6: ui.Request.crash:type_name -> ui.CrashRequest
 	10, // 7: ui.Request.stats:type_name -> ui.StatsRequest
 	11, // 8: ui.Request.channels:type_name -> ui.ChannelsRequest
-	4,  // 9: ui.SetupRequest.changes:type_name -> ui.SetupChange
-	13, // 10: ui.Ask.asker:type_name -> ui.Asker
-	1,  // 11: ui.Ask.request:type_name -> ui.Request
-	17, // 12: ui.Response.fault:type_name -> ui.Fault
-	18, // 13: ui.Response.done:type_name -> ui.Done
-	19, // 14: ui.Response.setup:type_name -> ui.SetupResponse
-	22, // 15: ui.Response.started:type_name -> ui.Started
-	23, // 16: ui.Response.redirect:type_name -> ui.Redirect
-	24, // 17: ui.Response.undelivered:type_name -> ui.Undelivered
-	25, // 18: ui.Response.crashed:type_name -> ui.Crashed
-	26, // 19: ui.Response.unmarshal_error:type_name -> ui.UnmarshalError
-	27, // 20: ui.Response.descriptor:type_name -> ui.Descriptor
-	28, // 21: ui.Response.stage:type_name -> ui.Stage
-	29, // 22: ui.Response.graph:type_name -> ui.Graph
-	30, // 23: ui.Response.password_match:type_name -> ui.PasswordMatch
-	31, // 24: ui.Response.configuration:type_name -> ui.Configuration
-	33, // 25: ui.Response.log:type_name -> ui.LogLine
-	43, // 26: ui.Response.node_stats:type_name -> relay.NodeStats
-	44, // 27: ui.Response.host_stats:type_name -> relay.HostStats
-	34, // 28: ui.Response.channels:type_name -> ui.Channels
-	36, // 29: ui.Response.peers:type_name -> ui.Peers
-	38, // 30: ui.Response.star_peers:type_name -> ui.StarPeers
-	20, // 31: ui.SetupResponse.values:type_name -> ui.SetupValue
-	21, // 32: ui.SetupResponse.errors:type_name -> ui.SetupError
-	32, // 33: ui.Configuration.gateways:type_name -> ui.Gateway
-	0,  // 34: ui.LogLine.level:type_name -> ui.LogLevel
-	45, // 35: ui.Channels.channels:type_name -> relay.ChannelStats
-	35, // 36: ui.Channels.holdings:type_name -> ui.Holding
-	37, // 37: ui.Peers.peers:type_name -> ui.Peer
-	16, // 38: ui.Announce.response:type_name -> ui.Response
-	0,  // 39: ui.LogDemand.level:type_name -> ui.LogLevel
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	43, // 9: ui.Request.command:type_name -> enclave.Command
+	4,  // 10: ui.SetupRequest.changes:type_name -> ui.SetupChange
+	13, // 11: ui.Ask.asker:type_name -> ui.Asker
+	1,  // 12: ui.Ask.request:type_name -> ui.Request
+	17, // 13: ui.Response.fault:type_name -> ui.Fault
+	18, // 14: ui.Response.done:type_name -> ui.Done
+	19, // 15: ui.Response.setup:type_name -> ui.SetupResponse
+	22, // 16: ui.Response.started:type_name -> ui.Started
+	23, // 17: ui.Response.redirect:type_name -> ui.Redirect
+	24, // 18: ui.Response.undelivered:type_name -> ui.Undelivered
+	25, // 19: ui.Response.crashed:type_name -> ui.Crashed
+	26, // 20: ui.Response.unmarshal_error:type_name -> ui.UnmarshalError
+	27, // 21: ui.Response.descriptor:type_name -> ui.Descriptor
+	28, // 22: ui.Response.stage:type_name -> ui.Stage
+	29, // 23: ui.Response.graph:type_name -> ui.Graph
+	30, // 24: ui.Response.password_match:type_name -> ui.PasswordMatch
+	31, // 25: ui.Response.configuration:type_name -> ui.Configuration
+	33, // 26: ui.Response.log:type_name -> ui.LogLine
+	44, // 27: ui.Response.node_stats:type_name -> relay.NodeStats
+	45, // 28: ui.Response.host_stats:type_name -> relay.HostStats
+	34, // 29: ui.Response.channels:type_name -> ui.Channels
+	36, // 30: ui.Response.peers:type_name -> ui.Peers
+	38, // 31: ui.Response.star_peers:type_name -> ui.StarPeers
+	46, // 32: ui.Response.result:type_name -> enclave.Result
+	47, // 33: ui.Response.event:type_name -> enclave.Event
+	20, // 34: ui.SetupResponse.values:type_name -> ui.SetupValue
+	21, // 35: ui.SetupResponse.errors:type_name -> ui.SetupError
+	32, // 36: ui.Configuration.gateways:type_name -> ui.Gateway
+	0,  // 37: ui.LogLine.level:type_name -> ui.LogLevel
+	48, // 38: ui.Channels.channels:type_name -> relay.ChannelStats
+	35, // 39: ui.Channels.holdings:type_name -> ui.Holding
+	37, // 40: ui.Peers.peers:type_name -> ui.Peer
+	16, // 41: ui.Announce.response:type_name -> ui.Response
+	0,  // 42: ui.LogDemand.level:type_name -> ui.LogLevel
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_ui_ui_proto_init() }
@@ -3269,6 +3336,7 @@ func file_ui_ui_proto_init() {
 		(*Request_Crash)(nil),
 		(*Request_Stats)(nil),
 		(*Request_Channels)(nil),
+		(*Request_Command)(nil),
 	}
 	file_ui_ui_proto_msgTypes[3].OneofWrappers = []any{}
 	file_ui_ui_proto_msgTypes[5].OneofWrappers = []any{}
@@ -3293,6 +3361,8 @@ func file_ui_ui_proto_init() {
 		(*Response_Channels)(nil),
 		(*Response_Peers)(nil),
 		(*Response_StarPeers)(nil),
+		(*Response_Result)(nil),
+		(*Response_Event)(nil),
 	}
 	file_ui_ui_proto_msgTypes[22].OneofWrappers = []any{}
 	file_ui_ui_proto_msgTypes[24].OneofWrappers = []any{}

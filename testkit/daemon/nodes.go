@@ -161,6 +161,9 @@ func (r *running) start(m *processpb.Launch) error {
 	if c.HasStar() {
 		places = append(places, c.StarListen())
 	}
+	if c.HasEnclave() {
+		places = append(places, c.EnclaveListen())
+	}
 	for _, at := range places {
 		door, err := listen(d.Net, at)
 		if err != nil {
@@ -171,6 +174,9 @@ func (r *running) start(m *processpb.Launch) error {
 	l.UI.UIs, l.UI.DB, l.Relay, l.Metrics = d.uis(r.doors[0], &c.UI), r.db, r.doors[1], r.doors[2]
 	if c.HasStar() {
 		l.Star = r.doors[3]
+	}
+	if c.HasEnclave() {
+		l.Enclave = r.doors[len(r.doors)-1]
 	}
 	r.node = assemble.Start(r.sys, &c, l)
 	return r.node.Opened(&c)

@@ -136,7 +136,7 @@ func admit(ctx context.Context, t *testing.T, d *process, origin string) *owner 
 	}
 	t.Cleanup(func() { _ = client.Close() })
 	o := &owner{client: client}
-	set := o.ask(t, "setup", fmt.Sprintf(`{"values":[{"name":"ui-origins","value":%q},{"name":"clandestine-port","value":"0"},{"name":"metrics-address","value":"off"},{"name":"star-address","value":"off"}]}`, origin))
+	set := o.ask(t, "setup", fmt.Sprintf(`{"values":[{"name":"ui-origins","value":%q},{"name":"clandestine-port","value":"0"},{"name":"metrics-address","value":"off"},{"name":"star-address","value":"off"},{"name":"enclave-address","value":"off"}]}`, origin))
 	if !strings.Contains(string(set), `"errors":[]`) {
 		t.Fatalf("foreign: setup: %s", set)
 	}

@@ -70,7 +70,7 @@ func (n *meshNode) start(to []*meshNode, args ...string) {
 		neighbors = append(neighbors, "parley://"+meshToken+"@"+other.relay+"?name="+other.name)
 	}
 	n.cmd = exec.Command(at, append([]string{
-		"node", "--node-name", n.name, "--clandestine-port", port, "--ui-port", "0", "--metrics-address", "off", "--star-address", "off", "--data-directory", n.dir,
+		"node", "--node-name", n.name, "--clandestine-port", port, "--ui-port", "0", "--metrics-address", "off", "--star-address", "off", "--enclave-address", "off", "--data-directory", n.dir,
 		"--high-latency", "10s",
 	}, args...)...)
 	n.cmd.Env = append([]string{

@@ -247,5 +247,5 @@ func (u *ui) launch() (s started) {
 // settle prepares a Setup space for tests side by side: no port is taken twice.
 func (u *ui) settle() {
 	u.t.Helper()
-	u.ask("setup", `{"values":[{"name":"clandestine-port","value":"0"},{"name":"metrics-address","value":"off"},{"name":"star-address","value":"off"}]}`).want(u.t, `"clandestine-port","value":"0","status":"Set"`)
+	u.ask("setup", `{"values":[{"name":"clandestine-port","value":"0"},{"name":"metrics-address","value":"off"},{"name":"star-address","value":"off"},{"name":"enclave-address","value":"off"}]}`).want(u.t, `"clandestine-port","value":"0","status":"Set"`)
 }

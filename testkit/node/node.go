@@ -37,14 +37,14 @@ type Node struct {
 	opts    []testkit.SystemOption
 }
 
-// New returns a node that is not started, and has no rendezvous unless its
-// star-address is set. driver may be nil; opts are for the actor system.
+// New returns a node that is not started, and has no rendezvous and no Enclave
+// unless their addresses are set. driver may be nil; opts are for the actor system.
 func New(t testing.TB, driver *testkit.Driver, network *testkit.Network, opts ...testkit.SystemOption) *Node {
 	t.Helper()
 	if driver != nil {
 		opts = append(opts, testkit.Under(driver))
 	}
-	return &Node{t: t, driver: driver, Net: network, opts: opts, options: []string{"PARLEY_STAR_ADDRESS=off"}}
+	return &Node{t: t, driver: driver, Net: network, opts: opts, options: []string{"PARLEY_STAR_ADDRESS=off", "PARLEY_ENCLAVE_ADDRESS=off"}}
 }
 
 // Set gives an option of the node a value, before Start.
@@ -73,6 +73,9 @@ func (n *Node) Start() {
 	l := assemble.Listeners{Relay: relay, Metrics: metrics, Identity: assemble.Identity{Seed: 1, Connect: n.Net.DialFrom("node1")}}
 	if c.HasStar() {
 		l.Star = n.listen(c.StarListen())
+	}
+	if c.HasEnclave() {
+		l.Enclave = n.listen(c.EnclaveListen())
 	}
 	n.do(func() { n.Node = assemble.Start(n.Sys, &c, l) })
 	n.t.Cleanup(func() {

@@ -19,6 +19,7 @@ import (
 	"parley/gateways/guard"
 	"parley/gateways/host"
 	"parley/gateways/link"
+	"parley/gateways/pipe"
 	relaygate "parley/gateways/relay"
 	"parley/gateways/web"
 	"parley/gateways/ws"
@@ -28,6 +29,8 @@ import (
 type Listeners struct {
 	Relay   net.Listener
 	Star    net.Listener // nil: no rendezvous
+	Enclave net.Listener // nil: no person-to-person messages
+	Pipes   *pipe.Pipes  // front end of Enclave; nil: none. Used only with Enclave
 	Metrics net.Listener // nil: none
 	TLS     *tls.Config  // of Relay and Star; nil: plain
 	UI      NodeUI
@@ -51,6 +54,8 @@ type Node struct {
 	mesh  *meshed     // nil: it is in none
 	star  *rendezvous // nil: it has none
 	ui    *nodeUI     // nil: it serves no user interfaces
+
+	enclave *enclaved // nil: it takes no part
 	servers
 }
 
@@ -73,6 +78,9 @@ func Start(sys *actor.ActorSystem, c *config.Node, l Listeners) *Node {
 	if l.Star != nil {
 		n.star = newRendezvous(sys, c)
 	}
+	if l.Enclave != nil {
+		n.enclave = newEnclaved(sys, c, &l)
+	}
 	started := make(chan struct{})
 	n.root = node.Spawn(sys, "node", func(ctx actor.Context) { // once: it receives nothing that could fail
 		n.features(ctx, c, &l)
@@ -86,6 +94,9 @@ func Start(sys *actor.ActorSystem, c *config.Node, l Listeners) *Node {
 	n.serve(c, l)
 	if n.star != nil {
 		n.serveStar(c, &l)
+	}
+	if n.enclave != nil {
+		n.serveEnclave()
 	}
 	return n
 }
@@ -121,7 +132,13 @@ func (n *Node) features(ctx actor.Context, c *config.Node, l *Listeners) {
 	if n.star != nil {
 		n.star.spawn(ctx, c, l.Identity.Seed)
 	}
-	var status *actor.PID
+	var safe, status *actor.PID
+	if n.ui != nil {
+		safe = n.ui.spawnSafe(ctx, n.vault)
+	}
+	if n.enclave != nil {
+		n.enclave.spawn(ctx, c, l, db, safe)
+	}
 	if n.ui != nil {
 		status = n.ui.spawn(ctx, n, c, l)
 	}
@@ -159,7 +176,7 @@ func (n *Node) serve(c *config.Node, l Listeners) {
 // refusals are those at all doors, by reason.
 func (n *Node) refusals() map[string]uint64 {
 	all := n.door.Counts()
-	more := []map[string]uint64{n.star.refusals()}
+	more := []map[string]uint64{n.star.refusals(), n.enclave.refusals()}
 	if n.ui != nil {
 		for _, d := range n.ui.uis.doors {
 			more = append(more, d.Counts())
@@ -184,8 +201,8 @@ func screened(rules guard.Rules, next http.Handler) http.Handler {
 	})
 }
 
-// Frames is how many messages came in from clients.
-func (n *Node) Frames() int64 { return n.kind.Frames() + n.star.frames() }
+// Frames is how many messages came in from clients and friends.
+func (n *Node) Frames() int64 { return n.kind.Frames() + n.star.frames() + n.enclave.frames() }
 
 // Ended is closed when a user interface has asked the node to end: stop it then.
 func (n *Node) Ended() <-chan struct{} {
@@ -199,10 +216,11 @@ func (n *Node) Ended() <-chan struct{} {
 const closeGoingAway = 1001
 
 // Stop ends the node in order: no new connections, goodbye to all clients in
-// batches, then to other nodes, then the actors. It takes until ctx ends at most; what is left then
+// batches, then to friends and other nodes, then the actors. It takes until ctx ends at most; what is left then
 // is cut off, and an error.
 func (n *Node) Stop(ctx context.Context) error {
 	n.servers.close(ctx)
+	n.enclave.close()
 	var uiErr error
 	if n.ui != nil {
 		uiErr = wait(ctx, "uis", n.sys.Root.RequestFuture(n.ui.uis.links, goodbye(), untilDone(ctx)))
@@ -214,6 +232,7 @@ func (n *Node) Stop(ctx context.Context) error {
 	}
 	more, starErr := n.star.stop(ctx, n.sys)
 	left += more
+	enclaveErr := n.enclave.stop(ctx, n.sys)
 	meshErr := n.mesh.stop(ctx, n.sys)
 	if n.ui != nil {
 		uiErr = errors.Join(uiErr, wait(ctx, "store", flush(ctx, n.sys, n.ui.db)))
@@ -223,5 +242,5 @@ func (n *Node) Stop(ctx context.Context) error {
 	if left > 0 {
 		tree.Log(n.sys).Warn("clients cut off", slog.Int64("clients", left))
 	}
-	return errors.Join(uiErr, err, starErr, meshErr, stopErr)
+	return errors.Join(uiErr, err, starErr, enclaveErr, meshErr, stopErr)
 }

@@ -54,12 +54,17 @@ func (u *nodeUI) spawnStore(ctx actor.Context) *actor.PID {
 	return u.db
 }
 
-// spawn starts what answers user interfaces; the relay, the mesh and the store
-// are there by then. It returns the actor that is told how the node is connected.
+// spawnSafe starts what keeps secrets; the store is there by then.
+func (u *nodeUI) spawnSafe(ctx actor.Context, vaults *actor.PID) *actor.PID {
+	u.safe = vault.SpawnSafe(ctx, "safe", vault.SafeSpec{Store: u.db, Vault: vaults, Initial: u.with.Password})
+	return u.safe
+}
+
+// spawn starts what answers user interfaces; all that they ask about is there by
+// then. It returns the actor that is told how the node is connected.
 func (u *nodeUI) spawn(ctx actor.Context, n *Node, c *config.Node, l *Listeners) (status *actor.PID) {
 	u.uis.spawnBroadcasts(ctx, u.with.Tee.Demand)
 	u.with.Tee.Attach(n.sys.Root, node.SpawnLogs(ctx, u.uis.broadcasts))
-	u.safe = vault.SpawnSafe(ctx, "safe", vault.SafeSpec{Store: u.db, Vault: n.vault, Initial: u.with.Password})
 	facts := standing(c, l)
 	status = node.SpawnStatus(ctx, u.reporting(n, c, l))
 	u.uis.spawnLinks(ctx, ui.Desk{Departed: u.safe, Routes: node.Routes(node.Answering{
@@ -68,10 +73,12 @@ func (u *nodeUI) spawn(ctx actor.Context, n *Node, c *config.Node, l *Listeners)
 			Check: config.CheckRuntime, Apply: func(name, value string) {
 				u.with.Apply(name, value)
 				n.mesh.apply(n.sys, name, value)
+				n.enclave.apply(n.sys, name, value)
 			},
 		}),
 		Password:   node.SpawnPassword(ctx, u.safe, u.uis.broadcasts),
 		Status:     status,
+		People:     node.SpawnPeople(ctx, n.enclave.front(), u.uis.broadcasts),
 		Shutdown:   node.SpawnShutdown(ctx, node.Ending{Close: u.uis.close, End: func() { close(u.ended) }}),
 		Crash:      node.SpawnCrash(ctx, c.CrashPoint, u.with.Kill),
 		Broadcasts: u.uis.broadcasts,
@@ -113,6 +120,9 @@ func standing(c *config.Node, l *Listeners) *uipb.Configuration {
 	if l.Star != nil {
 		add("star", l.Star)
 		f.Gateways[len(f.Gateways)-1].Multiaddr = l.Multiaddr(c)
+	}
+	if l.Enclave != nil {
+		add("enclave", l.Enclave)
 	}
 	if l.Metrics != nil {
 		add("metrics", l.Metrics)

@@ -14,7 +14,7 @@ import (
 )
 
 // mostServers is how many listeners a process has at most.
-const mostServers = 5
+const mostServers = 6
 
 // servers are the listeners of a process, and how it waits for its actors.
 type servers struct {

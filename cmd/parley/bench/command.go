@@ -28,7 +28,7 @@ func Command() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(relayCommand(), limitCommand(), uiCommand(), limitUICommand(), meshCommand(), starCommand())
+	c.AddCommand(relayCommand(), limitCommand(), uiCommand(), limitUICommand(), meshCommand(), starCommand(), enclaveCommand(), limitEnclaveCommand())
 	return c
 }
 

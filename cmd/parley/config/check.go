@@ -88,8 +88,7 @@ type place struct {
 	without string // how to do without it; blank: not at all
 }
 
-// places gives where a node listens. What this version does not have yet counts only where it
-// was moved to: at its default place it must not be in anybody's way.
+// places gives where a node listens.
 func (l *loader) places(n *Node) []place {
 	all := []place{{"the relay", optClandestinePort, []netip.Addr{hostAddr(n.RelayAddress)}, n.ClandestinePort, ""}}
 	if host, port, err := net.SplitHostPort(n.MetricsAddress); err == nil {
@@ -102,18 +101,10 @@ func (l *loader) places(n *Node) []place {
 	if n.HasStar() {
 		all = append(all, place{"the rendezvous", optStarPort, []netip.Addr{hostAddr(n.StarAddress)}, n.StarPort, ", or off for star-address"})
 	}
-	if n.EnclaveAddress != "" && l.moved(optEnclaveAddress, optEnclavePort) {
+	if n.HasEnclave() {
 		all = append(all, place{"the Enclave", optEnclavePort, []netip.Addr{hostAddr(n.EnclaveAddress)}, n.EnclavePort, ", or off for enclave-address"})
 	}
 	return all
-}
-
-// moved tells whether one of the options is not at its default.
-func (l *loader) moved(names ...string) bool {
-	return slices.ContainsFunc(names, func(name string) bool {
-		o := l.table.byName[name]
-		return o.format(l.values.Get(name)) != o.Default
-	})
 }
 
 // checkPlaces reports gateways that would listen on the same port of the same address.

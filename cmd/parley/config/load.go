@@ -99,6 +99,7 @@ func Load(opts LoadOptions) (*Values, error) {
 	}
 	l.compute()
 	node := l.crossCheck()
+	l.warnEnclave(&node)
 	l.checkMachine(&node)
 	values, err := l.finish()
 	if err != nil {

@@ -88,13 +88,6 @@ type Mesh struct {
 	HighLatency   time.Duration // high-latency
 }
 
-// Enclave are the options of person-to-person messages.
-type Enclave struct {
-	EnclaveAddress string // enclave-address; blank: off
-	EnclavePort    int    // enclave-port; 0: any free port
-	EnclaveAlias   string // enclave-alias; never blank
-}
-
 // HasUI tells whether the node by itself listens for user interfaces.
 func (n *Node) HasUI() bool { return n.UIPort >= 0 }
 
@@ -191,10 +184,6 @@ func newMesh(v *Values) Mesh {
 
 		AskFirst: v.Duration("ask-first"), ChannelLinger: v.Duration("channel-linger"), HighLatency: v.Duration("high-latency"),
 	}
-}
-
-func newEnclave(v *Values) Enclave {
-	return Enclave{EnclaveAddress: listenAt(v, optEnclaveAddress), EnclavePort: v.Int(optEnclavePort), EnclaveAlias: v.String(optEnclaveAlias)}
 }
 
 // listenAt gives an address to listen on; blank: off.

@@ -179,7 +179,10 @@ func TestSpaceCross(t *testing.T) {
 		}, nil},
 		{space, map[string]string{"star-port": "8912", "star-address": "127.0.0.2"}, nil, nil},
 		{space, map[string]string{"star-port": "8912", "star-address": "off"}, nil, nil},
-		{space, map[string]string{"clandestine-port": "7776"}, nil, nil}, // the Enclave is not moved, so not there
+		{space, map[string]string{"clandestine-port": "7776"}, []daemon.Problem{
+			{Name: "enclave-port", Text: `"7776" takes the same address and port as the relay does by clandestine-port ("7776", setup); choose another port for one of them, or off for enclave-address`},
+		}, nil},
+		{space, map[string]string{"clandestine-port": "7776", "enclave-address": "off"}, nil, nil},
 		{space, map[string]string{"clandestine-port": "9090"}, []daemon.Problem{
 			{Name: "star-port", Text: `"9090" takes the same address and port as the relay does by clandestine-port ("9090", setup); choose another port for one of them, or off for star-address`},
 		}, nil},

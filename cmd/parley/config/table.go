@@ -61,6 +61,10 @@ const (
 	optEnclaveAddress   = "enclave-address"
 	optEnclavePort      = "enclave-port"
 	optEnclaveAlias     = "enclave-alias"
+	optEnclaveMaxPacket = "enclave-max-packet"
+	optEnclaveRetention = "enclave-retention"
+	optEnclaveOutbox    = "enclave-outbox"
+	optEnclaveAllow     = "enclave-allow"
 
 	optGasPrice = "gas-price"
 	optMinHops  = "min-hops"

@@ -1,8 +1,5 @@
 package config
 
-// noEnclave is what options say whose gateway is still to come.
-const noEnclave = " This version has no Enclave yet: the value is checked and kept, and has no effect."
-
 // Choices of neighborhood-mode. Source: the neighborhood modes of MASQNode-UIv2.
 const (
 	ModeStandard  = "standard"
@@ -87,27 +84,6 @@ func meshOptions() []Option {
 			Help: "round trip to a linked node from which this node is degraded",
 			Long: "GET /health says degraded, high latency, when the median to a linked node was over it three times in a row. Raise it" +
 				" where nodes are far apart.",
-		},
-	}
-}
-
-func enclaveOptions() []Option {
-	return []Option{
-		{
-			Name: optEnclaveAddress, Section: "Enclave", Kind: KindAddress, Default: "127.0.0.1", Allowed: []string{off},
-			Help: "address that friends connect to",
-			Long: "The IP address of the network interface to listen on for person-to-person messages; off: none." + noEnclave,
-		},
-		{
-			Name: optEnclavePort, Section: "Enclave", Kind: KindInt, Default: "7776", Min: 1025, Max: 65535, Zero: "any free port", Unit: "TCP port",
-			Help: "port that friends connect to",
-			Long: "The TCP port for person-to-person messages. With 0 the system picks a free one." + noEnclave,
-		},
-		{
-			Name: optEnclaveAlias, Section: "Enclave", Kind: KindString, Runtime: true, check: checkAlias, Syntax: "text of at most 128 bytes",
-			Computed: "node-name", example: "Anna", also: []string{"alias"},
-			Help: "name that friends see",
-			Long: "What this node calls itself; friends may call it something else." + noEnclave,
 		},
 	}
 }

@@ -75,6 +75,7 @@ func samples(t *testing.T) map[string]string {
 		"star-address": "off", "star-port": "9091", "star-crypto-challenge": "off", "star-strict-multiaddr": "off", "star-announce": "delta",
 		"max-star-clients": "12",
 		"enclave-address":  "0.0.0.0", "enclave-port": "7777", "enclave-alias": "Anna B.",
+		"enclave-max-packet": "1MiB", "enclave-retention": "90d", "enclave-outbox": "off", "enclave-allow": "fc00::/8,10.0.0.1",
 	}
 }
 
@@ -135,8 +136,11 @@ func TestNode(t *testing.T) {
 			MaxPeerLinks: 0, IP: "203.0.113.7", PublicURL: "wss://relay.example/", RelayToken: "tok-en", Master: true,
 			ChannelLinger: 3e9, HighLatency: 50e6,
 		},
-		Star:    Star{StarPort: 9091, StarAnnounceDelta: true, MaxStarClients: 12},
-		Enclave: Enclave{EnclaveAddress: "0.0.0.0", EnclavePort: 7777, EnclaveAlias: "Anna B."},
+		Star: Star{StarPort: 9091, StarAnnounceDelta: true, MaxStarClients: 12},
+		Enclave: Enclave{
+			EnclaveAddress: "0.0.0.0", EnclavePort: 7777, EnclaveAlias: "Anna B.", EnclaveMaxPacket: 1 << 20, EnclaveRetention: 90 * 24 * 3600e9,
+			EnclaveAllow: []string{"fc00::/8", "10.0.0.1"},
+		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("node -want +got\n%s", diff)

@@ -17,7 +17,7 @@ const (
 	readFile  landlock.AccessFSSet = ll.AccessFSReadFile
 	readDir   landlock.AccessFSSet = ll.AccessFSReadDir
 	writeFile landlock.AccessFSSet = ll.AccessFSWriteFile | ll.AccessFSTruncate
-	writeDir  landlock.AccessFSSet = ll.AccessFSMakeDir | ll.AccessFSMakeReg | ll.AccessFSRemoveDir | ll.AccessFSRemoveFile
+	writeDir  landlock.AccessFSSet = ll.AccessFSMakeDir | ll.AccessFSMakeReg | ll.AccessFSMakeFifo | ll.AccessFSRemoveDir | ll.AccessFSRemoveFile
 	// everything is what is forbidden where no rule allows it: all that Landlock
 	// knows of files, running them and reaching sockets among them.
 	everything landlock.AccessFSSet = 1<<17 - 1

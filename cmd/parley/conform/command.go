@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"parley/cmd/parley/conform/star"
 	"parley/cmd/parley/conform/suite"
@@ -42,11 +43,11 @@ func Command() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "conform",
 		Short:   "Run a protocol's cases against any implementation",
-		Example: "  parley conform star 127.0.0.1:9090",
+		Example: "  parley conform star 127.0.0.1:9090\n  parley conform enclave 127.0.0.1:7776 --friend 127.0.0.2",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(starCommand())
+	c.AddCommand(starCommand(), enclaveCommand())
 	return c
 }
 
@@ -57,6 +58,14 @@ type options struct {
 	list   bool
 	json   bool
 	answer time.Duration
+}
+
+func (o *options) bind(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.only, "only", nil, "run only cases whose names begin with this; may be given again")
+	f.BoolVar(&o.slow, "slow", false, "also run cases that take up to a minute each")
+	f.BoolVar(&o.list, "list", false, "print the names of all cases, and run none")
+	f.BoolVar(&o.json, "json", false, "print the report as JSON")
+	f.DurationVar(&o.answer, "answer", 2*time.Second, "longest wait for what must come")
 }
 
 func starCommand() *cobra.Command {
@@ -95,11 +104,7 @@ Exit codes: 0 all tried have passed, 1 some have failed, 3 nobody is there.`,
 		},
 	}
 	f := c.Flags()
-	f.StringArrayVar(&o.only, "only", nil, "run only cases whose names begin with this; may be given again")
-	f.BoolVar(&o.slow, "slow", false, "also run cases that take up to a minute each")
-	f.BoolVar(&o.list, "list", false, "print the names of all cases, and run none")
-	f.BoolVar(&o.json, "json", false, "print the report as JSON")
-	f.DurationVar(&o.answer, "answer", 2*time.Second, "longest wait for what must come")
+	o.bind(f)
 	f.StringVar(&challenge, "challenge", "", "whether the server challenges its clients, on or off; without it that is found out")
 	return c
 }

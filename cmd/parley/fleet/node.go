@@ -174,7 +174,7 @@ func (n *Node) args() []string {
 	n.mu.Unlock()
 	o := &n.fleet.o
 	args := []string{
-		"node", "--node-name", n.Name, "--relay-address", loopback, "--clandestine-port", port, "--metrics-address", loopback + ":0", "--star-address", "off",
+		"node", "--node-name", n.Name, "--relay-address", loopback, "--clandestine-port", port, "--metrics-address", loopback + ":0", "--star-address", "off", "--enclave-address", "off",
 		"--max-peer-links", strconv.Itoa(mostLinks), "--high-latency", o.HighLatency.String(),
 	}
 	switch {

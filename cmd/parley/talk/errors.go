@@ -17,6 +17,8 @@ const (
 	CodeRunning uint64 = 1<<63 | 3
 	CodeTimeout uint64 = 1<<63 | 6
 	CodeWrite   uint64 = 1<<48 | 2
+
+	CodeBadPassword uint64 = 1<<48 | 6
 )
 
 // Refused is an error that a server answered with.

@@ -149,6 +149,7 @@ var verbs = []func(*Desk) *cobra.Command{
 	setupVerb, startVerb, shutdownVerb, statusVerb, descriptorVerb, connectionStatusVerb,
 	configurationVerb, setConfigurationVerb, checkPasswordVerb, setPasswordVerb, changePasswordVerb,
 	logsVerb, peersVerb, channelsVerb, starPeersVerb, statsVerb, crashVerb,
+	contactsVerb, sendVerb, historyVerb, presenceVerb,
 }
 
 // call is one use of a verb.

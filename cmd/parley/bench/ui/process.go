@@ -37,7 +37,7 @@ func environment() []string {
 			env = append(env, e)
 		}
 	}
-	return append(env, "PARLEY_CLANDESTINE_PORT=0", "PARLEY_METRICS_ADDRESS=off", "PARLEY_STAR_ADDRESS=off", "PARLEY_LOG_LEVEL=error")
+	return append(env, "PARLEY_CLANDESTINE_PORT=0", "PARLEY_METRICS_ADDRESS=off", "PARLEY_STAR_ADDRESS=off", "PARLEY_ENCLAVE_ADDRESS=off", "PARLEY_LOG_LEVEL=error")
 }
 
 // childPatience is how long a child may take to end after SIGTERM: a Daemon stops its Node first.

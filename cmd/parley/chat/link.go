@@ -1,0 +1,259 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"parley/cmd/parley/talk"
+)
+
+const (
+	// Pauses between attempts to have the Node again.
+	shortestPause = 50 * time.Millisecond
+	longestPause  = 2 * time.Second
+	// fateWait is how long the Daemon may take to tell how the Node ended.
+	fateWait = time.Second
+	// asksMost wait for the Node.
+	asksMost = 1000
+	// codeBadPassword says that the history needs another password. Source:
+	// gateways/uiv2/PROTOCOL.md, Errors.
+	codeBadPassword = 1<<48 | 6
+)
+
+// link is the node at the other end of a session. One goroutine, run, asks.
+type link struct {
+	session *talk.Session
+	explain func(error) error // adds what to do about it
+	ctx     context.Context   // ends with close
+	stop    context.CancelFunc
+	asks    *box[request]
+	news    *box[any]
+	lost    atomic.Bool   // news were left out
+	started chan struct{} // has room for one: a Node may have come
+	done    chan struct{} // closed by run
+	place   talk.Place    // of all questions; owned by run, after dial
+}
+
+// dial opens a session. The first connection must succeed.
+func dial(ctx context.Context, o talk.Options, explain func(error) error) (*link, error) {
+	l := &link{
+		explain: explain, asks: newBox[request](), news: newBox[any](),
+		started: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	l.ctx, l.stop = context.WithCancel(ctx)
+	o.Broadcast = l.hear
+	o.Lost, o.Back = nil, nil // this side dials, when it asks
+	var err error
+	if l.session, err = talk.Open(ctx, o); err != nil {
+		l.stop()
+		return nil, explain(err)
+	}
+	over, err := l.join()
+	if err != nil {
+		l.stop()
+		l.session.Close()
+		return nil, explain(err)
+	}
+	go l.run(over)
+	return l, nil
+}
+
+// close ends the link. Nothing comes from Next any more.
+func (l *link) close() {
+	l.stop()
+	<-l.done
+	l.session.Close()
+}
+
+// Do implements node.
+func (l *link) Do(r request) {
+	if !l.asks.put(r, asksMost) {
+		l.say(answer{to: r, err: errors.New("the Node does not keep up; try again later")})
+	}
+}
+
+// Next implements node.
+func (l *link) Next() []any {
+	for {
+		select {
+		case <-l.ctx.Done():
+			return nil
+		case <-l.news.wake:
+		}
+		all := l.news.take()
+		if l.lost.CompareAndSwap(true, false) {
+			all = append(all, missed{})
+		}
+		if len(all) > 0 {
+			return all
+		}
+	}
+}
+
+// say hands on what must not be left out.
+func (l *link) say(v any) { l.news.put(v, math.MaxInt) }
+
+// hear takes a broadcast. It does not wait.
+func (l *link) hear(b talk.Broadcast) {
+	if b.Opcode == "nodeStarted" {
+		select {
+		case l.started <- struct{}{}:
+		default:
+		}
+		return
+	}
+	if n, err := readNews(b); err == nil && n != nil && !l.news.put(n, newsMost) {
+		l.lost.Store(true)
+	}
+}
+
+// run asks, and has a connection whenever there can be one. over is closed when
+// the one that there is has ended.
+func (l *link) run(over <-chan struct{}) {
+	defer close(l.done)
+	for {
+		l.serve(over)
+		if l.ctx.Err() != nil {
+			return
+		}
+		l.say(disconnected{l.why().Error()})
+		if over = l.again(); over == nil {
+			return
+		}
+	}
+}
+
+// why is how the connection ended.
+func (l *link) why() error {
+	if crash, err := l.session.Fate(l.ctx, fateWait); err == nil && crash != nil {
+		return errors.New("the Node has ended: " + crash.String())
+	}
+	return errors.New("the Node hung up; trying to get it back")
+}
+
+// again joins as soon as that succeeds; nil: the link is closed.
+func (l *link) again() <-chan struct{} {
+	last := ""
+	for pause := shortestPause; ; pause = min(2*pause, longestPause) {
+		over, err := l.join()
+		if err == nil {
+			return over
+		}
+		if why := l.explain(err).Error(); why != last && l.ctx.Err() == nil {
+			last = why
+			l.say(disconnected{why})
+		}
+		l.fail(l.asks.take(), err)
+		timer := time.NewTimer(pause)
+		select {
+		case <-l.ctx.Done():
+			timer.Stop()
+			return nil
+		case <-l.started:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// join connects to the Node, subscribes, and tells how things are.
+func (l *link) join() (over <-chan struct{}, err error) {
+	if err := l.session.ToNode(l.ctx); err != nil {
+		return nil, err
+	}
+	over = l.session.Gone()
+	l.place = talk.Anywhere
+	if _, ok := l.session.AtNode(); ok { // else a Node listens where a Daemon would
+		l.place = talk.Node // what is said here is not for the Daemon
+	}
+	if _, err := l.put(talk.Question{Opcode: "subscribe", Payload: subscription()}); err != nil {
+		return nil, err
+	}
+	raw, err := l.put(question(listAsk{}))
+	if err != nil {
+		return nil, err
+	}
+	book, err := readList(raw)
+	if err != nil {
+		return nil, err
+	}
+	l.say(connected{*book})
+	return over, nil
+}
+
+// serve asks what is to be asked, until the connection has ended.
+func (l *link) serve(over <-chan struct{}) {
+	for {
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-over:
+			return
+		case <-l.asks.wake:
+		}
+		all := l.asks.take()
+		for i, r := range all {
+			select {
+			case <-over: // the next connection is told of, before there are answers from it
+				l.fail(all[i:], errors.New("the connection is lost"))
+				return
+			default:
+			}
+			l.ask(r)
+		}
+	}
+}
+
+// fail answers requests that did not reach the Node.
+func (l *link) fail(all []request, why error) {
+	for _, r := range all {
+		l.say(answer{to: r, err: &lostError{why}})
+	}
+}
+
+// ask asks one thing.
+func (l *link) ask(r request) {
+	a := answer{to: r}
+	raw, err := l.put(question(r))
+	if err == nil {
+		err = a.read(raw)
+	} else {
+		err = l.sort(r, err)
+	}
+	a.err = err
+	l.say(a)
+}
+
+// put asks the Node.
+func (l *link) put(q talk.Question) (jsontext.Value, error) {
+	q.Place = l.place
+	return l.session.Ask(l.ctx, q)
+}
+
+// sort tells apart what the model does.
+func (l *link) sort(r request, err error) error {
+	var (
+		refused *talk.Refused
+		ended   *talk.Ended
+		lost    *talk.Lost
+		nobody  *talk.Nobody
+		silent  *talk.Silent
+	)
+	switch {
+	case errors.As(err, &refused):
+		if h, ok := r.(historyAsk); ok && refused.Code == codeBadPassword {
+			return &lockedError{wrong: h.password != nil}
+		}
+		if refused.Code == talk.CodeNoNode {
+			return &lostError{l.explain(err)}
+		}
+	case errors.As(err, &ended), errors.As(err, &lost), errors.As(err, &nobody), errors.As(err, &silent):
+		return &lostError{l.explain(err)}
+	}
+	return l.explain(err)
+}

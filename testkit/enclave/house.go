@@ -1,0 +1,239 @@
+package enclave
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/actors/enclave"
+	"parley/actors/store"
+	"parley/actors/tree"
+	enclavegate "parley/gateways/enclave"
+	"parley/gateways/guard"
+	"parley/gateways/link"
+	"parley/gateways/pipe"
+	"parley/gateways/tcp"
+	"parley/messages/enclavepb"
+	"parley/messages/linkpb"
+)
+
+// Patience is how long a test waits for anything. It never waits for it to pass.
+const Patience = time.Minute
+
+// HouseOptions say what a House is like.
+type HouseOptions struct {
+	Listen string // ip:port; port 0 is any
+	Data   string // directory of its database; "": it keeps nothing
+	Pipes  string // directory of its named pipes; "": it has none
+	enclave.Options
+}
+
+// House is a node of ours with nothing but Enclave, in this process and on real sockets.
+type House struct {
+	*enclave.Enclave
+
+	Address string // where it listens
+	IP      string
+
+	t      testing.TB
+	sys    *actor.ActorSystem
+	pool   *tree.Pool
+	root   *actor.PID
+	links  *actor.PID
+	kind   *link.Kind
+	door   *tcp.Listener
+	db     *store.DB
+	served sync.WaitGroup
+	cancel context.CancelFunc
+
+	mu     sync.Mutex
+	events []*enclavepb.Event
+}
+
+// NewHouse starts a node; it ends with the test, if not before.
+func NewHouse(t testing.TB, o HouseOptions) *House {
+	t.Helper()
+	l, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &House{t: t, Address: l.Addr().String(), IP: ipOf(l.Addr()), pool: tree.NewPool()}
+	quiet := slog.New(slog.DiscardHandler)
+	h.sys = tree.New(tree.Options{Log: quiet, Driver: h.pool, Fatal: func(reason any) { t.Error(reason) }})
+	if o.Data != "" {
+		if err := os.Chmod(o.Data, 0o700); err != nil { // a test's own is open to all
+			t.Fatal(err)
+		}
+		if h.db, err = store.Open(o.Data, store.OpenOptions{Log: quiet}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var pipes *pipe.Pipes
+	if o.Pipes != "" {
+		if pipes, err = pipe.Open(o.Pipes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.kind = link.New(h.sys, enclavegate.NewKind())
+	o.Local = h.IP
+	started := make(chan struct{})
+	h.root = tree.Spawn(h.sys.Root, "root", tree.Spec{Children: tree.Restart, New: func() actor.Actor {
+		return actor.ReceiveFunc(func(ctx actor.Context) {
+			switch m := ctx.Message().(type) {
+			case *actor.Started:
+				h.spawn(ctx, o.Options, pipes)
+				close(started)
+			case *enclavepb.Event:
+				h.mu.Lock()
+				h.events = append(h.events, m)
+				h.mu.Unlock()
+			}
+		})
+	}})
+	<-started
+	h.door = tcp.Listen(l, guard.Limits{}, guard.Hooks{}, enclavegate.UsualPacket)
+	g := &enclavegate.Gateway{Kind: h.kind, Links: h.links}
+	h.served.Go(func() {
+		if err := g.Serve(h.door); !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(h.Stop)
+	return h
+}
+
+func (h *House) spawn(ctx actor.Context, o enclave.Options, pipes *pipe.Pipes) {
+	if h.db != nil {
+		o.Store = store.Spawn(ctx, "store", store.Options{DB: h.db})
+	}
+	dialling, cancel := context.WithCancel(context.Background())
+	h.cancel = cancel
+	d := &enclavegate.Dialler{Kind: h.kind, Context: dialling, Sockets: tcp.Dialler{Limit: enclavegate.UsualPacket, Local: netip.MustParseAddr(h.IP)}}
+	complete := make(chan struct{})
+	o.Dial = func(m *enclavepb.Dial) *enclavepb.DialFailed {
+		<-complete // it may be asked before its links are there
+		return d.Dial(m)
+	}
+	fan := link.SpawnShards(ctx, "fanout", h.kind)
+	h.Enclave = enclave.Spawn(ctx, o)
+	h.links = link.SpawnLinks(ctx, "links", h.kind, fan.Shards, h.Friends)
+	d.Links = h.links
+	close(complete)
+	if pipes != nil {
+		pipe.Spawn(ctx, "pipe", pipes, h.Frontends)
+	}
+	ctx.Request(h.Frontends, &enclavepb.Listen{})
+}
+
+// Ask has a person want something, and returns the answer.
+func (h *House) Ask(c *enclavepb.Command) *enclavepb.Result {
+	h.t.Helper()
+	v, err := h.sys.Root.RequestFuture(h.Frontends, c, Patience).Result()
+	r, ok := v.(*enclavepb.Result)
+	if err != nil || !ok {
+		h.t.Fatalf("%v was answered %v, %v", c, v, err)
+	}
+	return r
+}
+
+// Must is Ask that has to succeed.
+func (h *House) Must(c *enclavepb.Command) *enclavepb.Result {
+	h.t.Helper()
+	r := h.Ask(c)
+	if !r.GetOk() {
+		h.t.Fatalf("%v: %s", c, r.GetReason())
+	}
+	return r
+}
+
+// Await waits for an event, and all before it.
+func (h *House) Await(what string, is func(*enclavepb.Event) bool) {
+	h.t.Helper()
+	Until(h.t, what, func() bool {
+		for _, e := range h.Events() {
+			if is(e) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// Events are all that people were told.
+func (h *House) Events() []*enclavepb.Event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]*enclavepb.Event(nil), h.events...)
+}
+
+// Stop ends the node in order: friends hear of it. It may be called again.
+func (h *House) Stop() {
+	if h.pool == nil {
+		return
+	}
+	_ = h.door.Close()
+	h.served.Wait()
+	h.cancel()
+	for _, pid := range []*actor.PID{h.Friends, h.links} {
+		if _, err := h.sys.Root.RequestFuture(pid, &linkpb.Drain{}, Patience).Result(); err != nil {
+			h.t.Error(err)
+		}
+	}
+	_ = h.sys.Root.StopFuture(h.root).Wait()
+	h.sys.Shutdown()
+	h.pool.Close()
+	h.pool = nil
+	if h.db != nil {
+		if err := h.db.Close(); err != nil {
+			h.t.Error(err)
+		}
+	}
+}
+
+// Add makes a friend.
+func Add(address, name string) *enclavepb.Command {
+	return &enclavepb.Command{Body: &enclavepb.Command_Add{Add: &enclavepb.Add{Address: address, Name: name}}}
+}
+
+// Accept lets somebody in.
+func Accept(address, name string) *enclavepb.Command {
+	return &enclavepb.Command{Body: &enclavepb.Command_Accept{Accept: &enclavepb.Accept{Address: address, Name: name}}}
+}
+
+// Ignore closes the door.
+func Ignore(address string) *enclavepb.Command {
+	return &enclavepb.Command{Body: &enclavepb.Command_Ignore{Ignore: &enclavepb.Ignore{Address: address}}}
+}
+
+// Send is a message; its id comes back in what is told of it.
+func Send(to, text string) *enclavepb.Command {
+	return &enclavepb.Command{Id: text, Body: &enclavepb.Command_Send{Send: &enclavepb.Send{To: to, Message: text}}}
+}
+
+// pollEvery is the pause between two looks.
+const pollEvery = 2 * time.Millisecond
+
+// Until waits for a condition that others bring about.
+func Until(t testing.TB, what string, met func() bool) {
+	t.Helper()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	end := time.NewTimer(Patience)
+	defer end.Stop()
+	for !met() {
+		select {
+		case <-tick.C:
+		case <-end.C:
+			t.Fatal(fmt.Sprintf("in vain, after %v: ", Patience) + what)
+		}
+	}
+}
