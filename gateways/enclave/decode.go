@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"parley/gateways/jsonwalk"
 	"parley/messages/enclavepb"
 )
 
@@ -27,7 +28,7 @@ func decode(frame []byte) (p *enclavepb.Packet, reason string) {
 	if len(b) == 0 || b[0] != '{' {
 		return nil, reasonJSON
 	}
-	if !shallow(b) {
+	if !jsonwalk.Shallow(b, depthMost) {
 		return nil, reasonDepth
 	}
 	if !jsontext.Value(b).IsValid() {
@@ -35,17 +36,14 @@ func decode(frame []byte) (p *enclavepb.Packet, reason string) {
 	}
 	h := &held{}
 	var newer []byte // value of the status message under its newer name
-	for i := gap(b, 1); b[i] != '}'; i = gap(b, i) {
-		end := stringEnd(b, i)
-		name := b[i:end]
-		from := gap(b, end)
-		i = valueEnd(b, from)
-		if key := unquoted(name); string(key) == keyStatusNew {
-			newer = b[from:i]
-		} else if !h.take(key, b[from:i]) {
-			h.packet.Extra = appendMember(h.packet.Extra, name, b[from:i])
+	jsonwalk.Quoted(b, func(name, value []byte) bool {
+		if key := jsonwalk.Unquoted(name); string(key) == keyStatusNew {
+			newer = value
+		} else if !h.take(key, value) {
+			h.packet.Extra = appendMember(h.packet.Extra, name, value)
 		}
-	}
+		return true
+	})
 	p = &h.packet
 	if p.StatusMessage == nil && newer != nil {
 		h.take([]byte(keyStatusOld), newer)
@@ -85,7 +83,7 @@ func textOf(to *string, value []byte, most int) *string {
 	if value[0] != '"' {
 		return nil
 	}
-	s := unquoted(value)
+	s := jsonwalk.Unquoted(value)
 	if len(s) > most {
 		return nil
 	}
@@ -127,83 +125,3 @@ func appendMember(dst, name, value []byte) []byte {
 	_ = v.Compact() // it is valid
 	return append(dst, v...)
 }
-
-// unquoted is what a JSON string says: memory of the packet where it can be.
-func unquoted(quoted []byte) []byte {
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return quoted[1 : len(quoted)-1]
-	}
-	b, _ := jsontext.AppendUnquote(nil, quoted) // it is valid
-	return b
-}
-
-// shallow reports whether nothing in b, of which nothing is known, nests deeper
-// than depthMost.
-func shallow(b []byte) bool {
-	depth := 0
-	for i := 0; i < len(b); i++ {
-		switch b[i] {
-		case '{', '[':
-			if depth++; depth > depthMost {
-				return false
-			}
-		case '}', ']':
-			depth--
-		case '"':
-			i = stringEnd(b, i) - 1
-		}
-	}
-	return true
-}
-
-// stringEnd is where the string that begins at b[i] is over, or b.
-func stringEnd(b []byte, i int) int {
-	for i++; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return len(b)
-}
-
-// gap is where the first byte of valid JSON from b[i] on stands that is neither
-// white space nor between two values.
-func gap(b []byte, i int) int {
-	for b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n' || b[i] == ',' || b[i] == ':' {
-		i++
-	}
-	return i
-}
-
-// valueEnd is where the value that begins at b[i] of valid JSON is over; b goes on
-// behind it.
-func valueEnd(b []byte, i int) int {
-	depth := 0
-	for {
-		switch b[i] {
-		case '{', '[':
-			depth++
-			i++
-		case '}', ']':
-			depth--
-			i++
-		case '"':
-			i = stringEnd(b, i)
-		case ' ', '\t', '\r', '\n', ',', ':':
-			i++
-			continue
-		default: // a number or a literal
-			for i++; !ends[b[i]]; i++ {
-			}
-		}
-		if depth == 0 {
-			return i
-		}
-	}
-}
-
-// ends are the bytes that may follow a number or a literal in an object.
-var ends = [256]bool{' ': true, '\t': true, '\r': true, '\n': true, ',': true, ']': true, '}': true}

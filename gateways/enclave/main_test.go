@@ -2,7 +2,6 @@ package enclave
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
 	"parley/actors/tree"
@@ -20,24 +18,10 @@ import (
 	"parley/gateways/tcp"
 	"parley/messages/enclavepb"
 	"parley/messages/linkpb"
+	"parley/testkit/leaks"
 )
 
-// TestMain looks for leaked goroutines more than once: the actor library keeps
-// one for a second when its own Stop finds an actor stopped.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	var leak error
-	for range 30 { // half a second each: links linger for their goodbyes
-		if leak = goleak.Find(); leak == nil {
-			break
-		}
-	}
-	if leak != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, leak)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // patience is how long the tests on real sockets wait for anything. They never
 // wait for it to pass.

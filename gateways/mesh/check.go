@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"parley/gateways/jsonwalk"
 	"parley/messages/meshpb"
 )
 
@@ -59,7 +60,7 @@ func checkMessage(m *meshpb.Message) (reason string) {
 	switch {
 	case !goodChannel(m.GetChannel()):
 		return reasonChannel
-	case len(m.GetNonce()) > maxClientNonce || !shallow(m.GetNonce(), maxValueDepth):
+	case len(m.GetNonce()) > maxClientNonce || !jsonwalk.Shallow(m.GetNonce(), maxValueDepth):
 		return reasonNonce
 	case m.GetKey() != "" && (len(m.GetKey()) != keyDigits || !lowerHex(m.GetKey())):
 		return reasonKey

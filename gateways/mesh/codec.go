@@ -3,6 +3,7 @@ package mesh
 import (
 	"google.golang.org/protobuf/proto"
 
+	"parley/gateways/jsonwalk"
 	"parley/gateways/link"
 	"parley/messages"
 	"parley/messages/linkpb"
@@ -88,7 +89,7 @@ func decode(frame []byte, binary bool) (m proto.Message, reason string) {
 		}
 		return f, ""
 	}
-	if !sound(frame, maxDepth) {
+	if !jsonwalk.Sound(frame, maxDepth) {
 		return nil, reasonJSON
 	}
 	var f fields

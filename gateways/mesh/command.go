@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"parley/gateways/jsonwalk"
 	"parley/messages/meshpb"
 )
 
@@ -27,7 +28,7 @@ type arguments struct {
 }
 
 func (a *arguments) read(data []byte) bool {
-	return members(data, func(name, value []byte) bool {
+	return jsonwalk.Members(data, func(name, value []byte) bool {
 		switch string(name) {
 		case "command":
 			a.command = value
@@ -75,7 +76,7 @@ func commandOf(data []byte) (c *meshpb.Command, reason string) {
 	}
 	c = &meshpb.Command{}
 	var ok bool
-	if c.Name, ok = text(a.command); !ok {
+	if c.Name, ok = jsonwalk.Text(a.command); !ok {
 		return nil, reasonCommand
 	}
 	switch c.GetName() {
@@ -99,7 +100,7 @@ func commandOf(data []byte) (c *meshpb.Command, reason string) {
 // about reads which node a command is about.
 func (a *arguments) about(c *meshpb.Command) (reason string) {
 	var ok bool
-	if c.Node, ok = text(a.node); !ok {
+	if c.Node, ok = jsonwalk.Text(a.node); !ok {
 		return reasonNode
 	}
 	return ""
@@ -108,7 +109,7 @@ func (a *arguments) about(c *meshpb.Command) (reason string) {
 // reservation reads what reserving and its opposite have in common.
 func (a *arguments) reservation(c *meshpb.Command) (reason string) {
 	var ok bool
-	if c.Channel, ok = text(a.channel); !ok {
+	if c.Channel, ok = jsonwalk.Text(a.channel); !ok {
 		return reasonChannel
 	}
 	if a.node != nil {
@@ -166,14 +167,14 @@ func (a *arguments) hello(c *meshpb.Command) (reason string) {
 		}
 	}
 	if a.host != nil {
-		if h.Host, ok = text(a.host); !ok {
+		if h.Host, ok = jsonwalk.Text(a.host); !ok {
 			return reasonHello
 		}
 	}
 	if a.links == nil {
 		return ""
 	}
-	if !members(a.links, func(name, value []byte) bool {
+	if !jsonwalk.Members(a.links, func(name, value []byte) bool {
 		ms, ok := number(value)
 		h.Links = append(h.Links, &meshpb.LinkCost{Peer: string(name), Ms: ms})
 		return ok && len(h.GetLinks()) <= maxNames
@@ -198,7 +199,7 @@ func passwordOf(raw []byte) (hash string, ok bool) {
 	if raw == nil || string(raw) == "null" {
 		return "", true
 	}
-	return text(raw)
+	return jsonwalk.Text(raw)
 }
 
 // claimOf reads both parts of a claim, or none.
@@ -210,14 +211,14 @@ func claimOf(ts, owner []byte) (c *meshpb.Claim, ok bool) {
 	if c.Ts, ok = integer(ts); !ok {
 		return nil, false
 	}
-	c.Owner, ok = text(owner)
+	c.Owner, ok = jsonwalk.Text(owner)
 	return c, ok
 }
 
 // names reads a list of at most most strings.
 func names(raw []byte, most int) (list []string, ok bool) {
-	ok = elements(raw, func(v []byte) bool {
-		s, ok := text(v)
+	ok = jsonwalk.Elements(raw, func(v []byte) bool {
+		s, ok := jsonwalk.Text(v)
 		list = append(list, s)
 		return ok && len(list) <= most
 	})
@@ -226,7 +227,7 @@ func names(raw []byte, most int) (list []string, ok bool) {
 
 // entriesOf reads a list of channels; most is how many may still come.
 func entriesOf(raw []byte, most *int) (list []*meshpb.Entry, ok bool) {
-	ok = elements(raw, func(v []byte) bool {
+	ok = jsonwalk.Elements(raw, func(v []byte) bool {
 		e, ok := entryOf(v)
 		list = append(list, e)
 		*most--
@@ -237,7 +238,7 @@ func entriesOf(raw []byte, most *int) (list []*meshpb.Entry, ok bool) {
 
 func entryOf(raw []byte) (e *meshpb.Entry, ok bool) {
 	var name, password, ts, owner []byte
-	if !members(raw, func(key, value []byte) bool {
+	if !jsonwalk.Members(raw, func(key, value []byte) bool {
 		switch string(key) {
 		case "name":
 			name = value
@@ -253,7 +254,7 @@ func entryOf(raw []byte) (e *meshpb.Entry, ok bool) {
 		return nil, false
 	}
 	e = &meshpb.Entry{}
-	if e.Name, ok = text(name); !ok {
+	if e.Name, ok = jsonwalk.Text(name); !ok {
 		return nil, false
 	}
 	if e.Password, ok = passwordOf(password); !ok {
@@ -265,15 +266,15 @@ func entryOf(raw []byte) (e *meshpb.Entry, ok bool) {
 
 // recordsOf is entriesOf for records; a record counts as one entry.
 func recordsOf(raw []byte, most *int) (list []*meshpb.Record, ok bool) {
-	ok = elements(raw, func(v []byte) bool {
+	ok = jsonwalk.Elements(raw, func(v []byte) bool {
 		r := &meshpb.Record{}
 		list = append(list, r)
 		*most--
 		good := true
-		whole := members(v, func(key, value []byte) bool {
+		whole := jsonwalk.Members(v, func(key, value []byte) bool {
 			switch string(key) {
 			case "node":
-				r.Node, good = text(value)
+				r.Node, good = jsonwalk.Text(value)
 			case "boot":
 				r.Boot, good = integer(value)
 			case "ver":

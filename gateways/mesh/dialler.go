@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"parley/gateways/jsonwalk"
 	"parley/gateways/link"
 	"parley/gateways/ws"
 	"parley/messages/meshpb"
@@ -58,8 +59,8 @@ func (d *Dialler) Dial(m *meshpb.Dial) *meshpb.DialFailed {
 // why is what a node said when it refused, as far as it can be shown.
 func why(r *ws.Refused) string {
 	reason := http.StatusText(r.Code)
-	if sound(r.Body, maxDepth) {
-		members(r.Body, func(name, value []byte) bool {
+	if jsonwalk.Sound(r.Body, maxDepth) {
+		jsonwalk.Members(r.Body, func(name, value []byte) bool {
 			if s := sane(value); string(name) == "reason" && s != "" {
 				reason = s
 			}

@@ -3,32 +3,33 @@ package mesh
 import (
 	"google.golang.org/protobuf/proto"
 
+	"parley/gateways/jsonwalk"
 	"parley/messages/meshpb"
 )
 
 // handshake reads the first frame of a link, or says why it is none.
 func (f *fields) handshake() (m proto.Message, reason string) {
-	if name, _ := text(f.command); name != cmdHandshake {
+	if name, _ := jsonwalk.Text(f.command); name != cmdHandshake {
 		return nil, reasonHandshake
 	}
 	h := &meshpb.Handshake{}
 	good := true
-	whole := members(f.data, func(key, value []byte) bool {
+	whole := jsonwalk.Members(f.data, func(key, value []byte) bool {
 		switch string(key) {
 		case "name":
-			h.Name, good = text(value)
+			h.Name, good = jsonwalk.Text(value)
 		case "boot":
 			h.Boot, good = integer(value)
 		case "time":
 			h.Time, good = integer(value)
 		case "host":
-			h.Host, good = text(value)
+			h.Host, good = jsonwalk.Text(value)
 		case "links":
 			h.Links, good = names(value, maxNames)
 		case "chain":
-			h.Chain, good = text(value)
+			h.Chain, good = jsonwalk.Text(value)
 		case "version":
-			h.Version, good = text(value)
+			h.Version, good = jsonwalk.Text(value)
 		case "encodings":
 			h.Encodings, good = names(value, maxEncodings)
 		}

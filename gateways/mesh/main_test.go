@@ -7,17 +7,14 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"math/big"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
 	"parley/actors/tree"
@@ -27,24 +24,10 @@ import (
 	"parley/messages"
 	"parley/messages/linkpb"
 	"parley/messages/meshpb"
+	"parley/testkit/leaks"
 )
 
-// TestMain looks for leaked goroutines more than once: the actor library keeps
-// one for a second when its own Stop finds an actor stopped.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	var leak error
-	for range 5 { // half a second each
-		if leak = goleak.Find(); leak == nil {
-			break
-		}
-	}
-	if leak != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, leak)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // patience is how long the tests on real sockets wait for anything. They never
 // wait for it to pass.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"parley/gateways/jsonwalk"
 	"parley/messages/meshpb"
 )
 
@@ -30,7 +31,7 @@ type fields struct {
 
 // read takes a frame apart; false: it is no object.
 func (f *fields) read(frame []byte) bool {
-	return members(frame, func(name, value []byte) bool {
+	return jsonwalk.Members(frame, func(name, value []byte) bool {
 		switch string(name) {
 		case "command":
 			f.command = value
@@ -57,7 +58,7 @@ func (f *fields) read(frame []byte) bool {
 
 // packet turns fields into a packet, or says why not.
 func (f *fields) packet() (p *meshpb.Packet, reason string) {
-	kind, ok := text(f.kind)
+	kind, ok := jsonwalk.Text(f.kind)
 	if !ok {
 		return nil, reasonType
 	}
@@ -92,13 +93,13 @@ func (f *fields) packet() (p *meshpb.Packet, reason string) {
 // envelope reads who a packet is from, and who it is for.
 func (f *fields) envelope(p *meshpb.Packet) (reason string) {
 	var ok bool
-	if p.Source, ok = text(f.source); !ok {
+	if p.Source, ok = jsonwalk.Text(f.source); !ok {
 		return reasonSource
 	}
-	if p.Destination, ok = text(f.destination); !ok {
+	if p.Destination, ok = jsonwalk.Text(f.destination); !ok {
 		return reasonDestination
 	}
-	nonce, ok := text(f.nonce)
+	nonce, ok := jsonwalk.Text(f.nonce)
 	if !ok || nonce == "" {
 		return reasonNonce
 	}
@@ -116,7 +117,7 @@ func (f *fields) envelope(p *meshpb.Packet) (reason string) {
 // path reads which way a message has come, and is to go.
 func (f *fields) path(p *meshpb.Packet) (reason string) {
 	if f.tree != nil {
-		digest, _ := text(f.tree)
+		digest, _ := jsonwalk.Text(f.tree)
 		n, err := strconv.ParseUint(digest, 16, 64)
 		if err != nil || n == 0 || len(digest) != treeDigits || strings.ToLower(digest) != digest {
 			return reasonTree
@@ -181,7 +182,7 @@ func hexadecimal(s string) (n uint64, ok bool) {
 // messageOf reads the data of a message.
 func messageOf(data []byte) (m *meshpb.Message, reason string) {
 	var message, channel, enc, nonce, key []byte
-	if !members(data, func(name, value []byte) bool {
+	if !jsonwalk.Members(data, func(name, value []byte) bool {
 		switch string(name) {
 		case "message":
 			message = value
@@ -200,11 +201,11 @@ func messageOf(data []byte) (m *meshpb.Message, reason string) {
 	}
 	m = &meshpb.Message{Nonce: bytes.Clone(nonce)}
 	var ok bool
-	if m.Channel, ok = text(channel); !ok {
+	if m.Channel, ok = jsonwalk.Text(channel); !ok {
 		return nil, reasonChannel
 	}
 	if key != nil {
-		s, ok := text(key)
+		s, ok := jsonwalk.Text(key)
 		if !ok {
 			return nil, reasonKey
 		}
@@ -219,7 +220,7 @@ func messageOf(data []byte) (m *meshpb.Message, reason string) {
 
 // payloadOf is the JSON value that a message carries, nil if it carries none.
 func payloadOf(message, enc []byte) []byte {
-	s, ok := text(message)
+	s, ok := jsonwalk.Text(message)
 	if !ok {
 		return nil
 	}
@@ -234,7 +235,7 @@ func payloadOf(message, enc []byte) []byte {
 		quoted, _ := jsontext.AppendQuote(make([]byte, 0, len(plain)+2), plain)
 		return quoted
 	}
-	if how, _ := text(enc); how != encJSON || !sound(plain, maxValueDepth) {
+	if how, _ := jsonwalk.Text(enc); how != encJSON || !jsonwalk.Sound(plain, maxValueDepth) {
 		return nil
 	}
 	return bytes.Trim(plain, " \t\r\n")

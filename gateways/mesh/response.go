@@ -3,6 +3,7 @@ package mesh
 import (
 	"strconv"
 
+	"parley/gateways/jsonwalk"
 	"parley/messages/meshpb"
 )
 
@@ -20,7 +21,7 @@ func (r *results) read(data []byte) bool {
 		"relay": &r.relay, "network": &r.network, "cpu": &r.cpu, "mem": &r.mem, "disk": &r.disk,
 		"channel": &r.channel, "password": &r.password, "ts": &r.ts, "owner": &r.owner, "partial": &r.partial,
 	}
-	return members(data, func(name, value []byte) bool {
+	return jsonwalk.Members(data, func(name, value []byte) bool {
 		if place := to[string(name)]; place != nil {
 			*place = value
 		}
@@ -42,7 +43,7 @@ func responseOf(data []byte) (m *meshpb.Response, reason string) {
 		m.Ok = &is
 	}
 	m.Reason = sane(r.reason)
-	if s, ok := text(r.destination); ok && goodName(s) {
+	if s, ok := jsonwalk.Text(r.destination); ok && goodName(s) {
 		m.Destination = s
 	}
 	switch {
@@ -73,7 +74,7 @@ func responseOf(data []byte) (m *meshpb.Response, reason string) {
 
 // sane is a text of moderate length that can be shown; "" is none.
 func sane(raw []byte) string {
-	s, ok := text(raw)
+	s, ok := jsonwalk.Text(raw)
 	if !ok || len(s) > maxText || !printable(s) {
 		return ""
 	}
@@ -107,7 +108,7 @@ func (r *results) winner() *meshpb.Entry {
 		return nil
 	}
 	if r.channel != nil {
-		if e.Name, ok = text(r.channel); !ok {
+		if e.Name, ok = jsonwalk.Text(r.channel); !ok {
 			return nil
 		}
 	}

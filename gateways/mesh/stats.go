@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"parley/gateways/jsonwalk"
 	"parley/messages/relaypb"
 )
 
@@ -130,19 +131,19 @@ func nodeStatsOf(r *results) *relaypb.NodeStats {
 		}
 		return byName[name]
 	}
-	ok := members(r.relay, func(name, value []byte) bool {
+	ok := jsonwalk.Members(r.relay, func(name, value []byte) bool {
 		switch string(name) {
 		case "clients":
 			n, ok := integer(value)
 			s.Clients = uint32(n)
 			return ok && n < 1<<32
 		case "channels":
-			return elements(value, func(v []byte) bool {
-				name, ok := text(v)
+			return jsonwalk.Elements(value, func(v []byte) bool {
+				name, ok := jsonwalk.Text(v)
 				return ok && goodChannel(name) && channel(name) != nil
 			})
 		case "channel_connections":
-			return members(value, func(name, value []byte) bool {
+			return jsonwalk.Members(value, func(name, value []byte) bool {
 				n, ok := integer(value)
 				if !ok || n >= 1<<32 || !goodChannel(string(name)) || channel(string(name)) == nil {
 					return false
@@ -156,7 +157,7 @@ func nodeStatsOf(r *results) *relaypb.NodeStats {
 	if s.Total = trafficOf(r.network); !ok || s.GetTotal() == nil {
 		return nil
 	}
-	if r.channels != nil && !members(r.channels, func(name, value []byte) bool {
+	if r.channels != nil && !jsonwalk.Members(r.channels, func(name, value []byte) bool {
 		t := trafficOf(value)
 		if t == nil || !goodChannel(string(name)) || channel(string(name)) == nil {
 			return false
@@ -179,7 +180,7 @@ func trafficOf(raw []byte) *relaypb.Traffic {
 	t := &relaypb.Traffic{
 		Packets: make([]uint64, len(trafficWindows)), Kilobits: make([]float64, len(trafficWindows)), Deliveries: make([]uint64, len(trafficWindows)),
 	}
-	if !members(raw, func(name, value []byte) bool {
+	if !jsonwalk.Members(raw, func(name, value []byte) bool {
 		switch string(name) {
 		case "packets":
 			return windowed(value, trafficWindows, func(i int, f float64) { t.Packets[i] = whole(f) })
@@ -205,7 +206,7 @@ func whole(f float64) uint64 {
 
 // windowed reads an object of numbers by window.
 func windowed(raw []byte, windows []string, set func(i int, f float64)) bool {
-	return members(raw, func(name, value []byte) bool {
+	return jsonwalk.Members(raw, func(name, value []byte) bool {
 		f, ok := number(value)
 		if i := slices.Index(windows, string(name)); ok && i >= 0 {
 			set(i, f)
@@ -222,11 +223,11 @@ func hostStatsOf(r *results) *relaypb.HostStats {
 	}) {
 		return nil
 	}
-	if r.disk != nil && !elements(r.disk, func(v []byte) bool {
+	if r.disk != nil && !jsonwalk.Elements(r.disk, func(v []byte) bool {
 		d := &relaypb.Disk{}
 		s.Disks = append(s.Disks, d)
 		ok := sizes(v, map[string]*uint64{"used": &d.Used, "free": &d.Free, "total": &d.Total})
-		return ok && len(s.GetDisks()) <= maxNames && members(v, func(name, value []byte) bool {
+		return ok && len(s.GetDisks()) <= maxNames && jsonwalk.Members(v, func(name, value []byte) bool {
 			if string(name) == "mount" {
 				d.Mount = sane(value)
 			}
@@ -251,7 +252,7 @@ func networkOf(raw []byte, s *relaypb.HostStats) bool {
 		sums[key+"in"], sums[key+"out"] = &w.Count.BytesIn, &w.Count.BytesOut
 		counts[key+"in"], counts[key+"out"] = &w.Count.PacketsIn, &w.Count.PacketsOut
 	}
-	return members(raw, func(name, value []byte) bool {
+	return jsonwalk.Members(raw, func(name, value []byte) bool {
 		switch string(name) {
 		case "bytes":
 			return sizes(value, sums)
@@ -264,7 +265,7 @@ func networkOf(raw []byte, s *relaypb.HostStats) bool {
 
 // sizes reads an object of whole numbers into the places that are named.
 func sizes(raw []byte, to map[string]*uint64) bool {
-	return members(raw, func(name, value []byte) bool {
+	return jsonwalk.Members(raw, func(name, value []byte) bool {
 		place := to[string(name)]
 		if place == nil {
 			return true

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"parley/gateways/jsonwalk"
 	"parley/messages/meshpb"
 )
 
@@ -85,7 +86,7 @@ func settle(p *meshpb.Packet) (reason string) {
 		p.Json = nil
 	}
 	if len(p.GetJson()) > 0 { // what it says holds, and nothing beside it
-		if !sound(p.GetJson(), maxDepth-1) {
+		if !jsonwalk.Sound(p.GetJson(), maxDepth-1) {
 			return reasonJSON
 		}
 		if p.Json = bytes.Trim(p.GetJson(), " \t\r\n"); p.GetCommand() != nil {
@@ -139,7 +140,7 @@ func valueOf(b []byte) []byte {
 	if plainText(b) {
 		return b
 	}
-	if !sound(b, maxValueDepth) {
+	if !jsonwalk.Sound(b, maxValueDepth) {
 		return nil
 	}
 	return bytes.Trim(b, " \t\r\n")

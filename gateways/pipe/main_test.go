@@ -13,28 +13,13 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"go.uber.org/goleak"
 
 	"parley/actors/tree"
 	"parley/messages/enclavepb"
+	"parley/testkit/leaks"
 )
 
-// TestMain looks for leaked goroutines more than once: readers and writers end a
-// little after their actor.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	var leak error
-	for range 10 { // half a second each
-		if leak = goleak.Find(); leak == nil {
-			break
-		}
-	}
-	if leak != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, leak)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // patience is how long tests wait for anything. They never wait for it to pass.
 const patience = time.Minute

@@ -16,8 +16,9 @@ import (
 	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"parley/testkit/leaks"
 )
 
 // standInName is the name that this test binary plays a Node under.
@@ -30,18 +31,7 @@ func TestMain(m *testing.M) {
 	if os.Args[0] == standInName {
 		unix.Exit(actOut()) // with the race detector, os.Exit takes a second
 	}
-	code := m.Run()
-	var leak error
-	for range 5 { // half a second each
-		if leak = goleak.Find(); leak == nil {
-			break
-		}
-	}
-	if leak != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, leak)
-		code = 1
-	}
-	os.Exit(code)
+	leaks.Main(m)
 }
 
 // actOut does what the settings say, one after the other. It returns the exit code.

@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"google.golang.org/protobuf/proto"
 
+	"parley/gateways/jsonwalk"
 	"parley/gateways/link"
 	"parley/messages"
 	"parley/messages/linkpb"
@@ -87,7 +88,7 @@ func (f *fields) command() (m proto.Message, reason string) {
 	if f.verb == nil {
 		return nil, reasonNoCommand
 	}
-	name, ok := text(f.verb)
+	name, ok := jsonwalk.Text(f.verb)
 	if !ok {
 		return nil, reasonCommand
 	}
@@ -117,7 +118,7 @@ func (f *fields) command() (m proto.Message, reason string) {
 func (f *fields) subscribe(channel string) (proto.Message, string) {
 	m := &relaypb.Subscribe{Channel: channel, Nonce: clone(f.nonce)}
 	if f.password != nil && string(f.password) != "null" {
-		password, ok := text(f.password)
+		password, ok := jsonwalk.Text(f.password)
 		if !ok || len(password) > maxPassword {
 			return nil, reasonPassword
 		}
@@ -168,7 +169,7 @@ func (f *fields) topicOrChannel() (name, reason string) {
 		return "", reasonBadChannel
 	}
 	if f.topic != nil && f.channel != nil {
-		if other, ok := text(f.channel); !ok || other != name {
+		if other, ok := jsonwalk.Text(f.channel); !ok || other != name {
 			return "", reasonBadChannel
 		}
 	}
@@ -179,7 +180,7 @@ func (f *fields) topicOrChannel() (name, reason string) {
 const maxName = 256
 
 func channelName(raw []byte) (string, bool) {
-	name, ok := text(raw)
+	name, ok := jsonwalk.Text(raw)
 	if !ok || name == "" || len(name) > maxName {
 		return "", false
 	}

@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"parley/gateways/jsonwalk"
 )
 
 // maxDepth is how deep a frame's values may nest: enough for people, too little
@@ -34,7 +36,7 @@ var parsers = sync.Pool{New: func() any {
 
 // parse reports whether frame is one JSON object and takes it apart.
 func (f *fields) parse(frame []byte) bool {
-	if !shallow(frame) {
+	if !jsonwalk.Shallow(frame, maxDepth) {
 		return false
 	}
 	p := parsers.Get().(*parser)
@@ -125,40 +127,6 @@ func (p *parser) value(frame []byte, to *[]byte) bool {
 	}
 	end := p.dec.InputOffset()
 	*to = frame[end-int64(len(v)) : end]
-	return true
-}
-
-// text unquotes a JSON string.
-func text(raw []byte) (string, bool) {
-	if len(raw) < 2 || raw[0] != '"' {
-		return "", false
-	}
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1]), true
-	}
-	b, err := jsontext.AppendUnquote(nil, raw)
-	return string(b), err == nil
-}
-
-// shallow reports whether nothing in frame nests deeper than maxDepth.
-func shallow(frame []byte) bool {
-	depth := 0
-	for i := 0; i < len(frame); i++ {
-		switch frame[i] {
-		case '{', '[':
-			if depth++; depth > maxDepth {
-				return false
-			}
-		case '}', ']':
-			depth--
-		case '"':
-			for i++; i < len(frame) && frame[i] != '"'; i++ {
-				if frame[i] == '\\' {
-					i++
-				}
-			}
-		}
-	}
 	return true
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"parley/gateways/jsonwalk"
 )
 
 const (
@@ -60,7 +62,7 @@ func (p *parser) stop() {
 
 // parse reports whether b is one JSON array, and takes it apart.
 func (a *args) parse(b []byte) bool {
-	if !shallow(b) {
+	if !jsonwalk.Shallow(b, maxDepth) {
 		return false
 	}
 	p := parsers.Get().(*parser)
@@ -88,40 +90,6 @@ func (a *args) parse(b []byte) bool {
 	}
 	_, err := p.dec.ReadToken()
 	return err != nil && p.dec.InputOffset() == int64(len(bytes.TrimRight(b, " \t\r\n")))
-}
-
-// shallow reports whether nothing in b nests deeper than maxDepth.
-func shallow(b []byte) bool {
-	depth := 0
-	for i := 0; i < len(b); i++ {
-		switch b[i] {
-		case '{', '[':
-			if depth++; depth > maxDepth {
-				return false
-			}
-		case '}', ']':
-			depth--
-		case '"':
-			for i++; i < len(b) && b[i] != '"'; i++ {
-				if b[i] == '\\' {
-					i++
-				}
-			}
-		}
-	}
-	return true
-}
-
-// text unquotes a JSON string; false: it is none, or no whole characters.
-func text(raw []byte) (string, bool) {
-	if len(raw) < 2 || raw[0] != '"' {
-		return "", false
-	}
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1]), true
-	}
-	b, err := jsontext.AppendUnquote(nil, raw)
-	return string(b), err == nil
 }
 
 // Keys of an object that stands for an attachment.

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"parley/gateways/jsonwalk"
 	"parley/gateways/link"
 	"parley/messages"
 	"parley/messages/linkpb"
@@ -170,7 +171,7 @@ func (p *packet) speak(attachments [][]byte) (proto.Message, uint32) {
 	if raw := a.at(0); len(raw) == 0 || raw[0] != '"' {
 		return malformed(reasonJSON)
 	}
-	name, ok := text(a.at(0))
+	name, ok := jsonwalk.Text(a.at(0))
 	if !ok {
 		return alive()
 	}

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"parley/gateways/jsonwalk"
 	"parley/messages"
 	"parley/messages/starpb"
 )
@@ -65,7 +66,7 @@ func (p *packet) invalid() (proto.Message, uint32) {
 
 // bounded unquotes a string of at most so many bytes.
 func bounded(raw []byte, most int) (string, bool) {
-	s, ok := text(raw)
+	s, ok := jsonwalk.Text(raw)
 	return s, ok && len(s) <= most
 }
 

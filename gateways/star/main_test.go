@@ -4,13 +4,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
 	"parley/actors/tree"
@@ -20,24 +18,10 @@ import (
 	"parley/messages/linkpb"
 	"parley/messages/starpb"
 	"parley/testkit"
+	"parley/testkit/leaks"
 )
 
-// TestMain looks for leaked goroutines more than once: the actor library keeps
-// one for a second when its own Stop finds an actor stopped.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	var leak error
-	for range 5 { // half a second each
-		if leak = goleak.Find(); leak == nil {
-			break
-		}
-	}
-	if leak != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, leak)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // venue is a gateway whose sockets one actor serves: it welcomes them, answers
 // pings, and notes all else.

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"parley/gateways/jsonwalk"
 	"parley/messages/linkpb"
 	"parley/messages/starpb"
 )
@@ -100,7 +101,7 @@ func meant(t *testing.T, v in) proto.Message {
 		t.Fatalf("%s: %s", reason, v.text)
 	}
 	arg := func(i int) string {
-		s, _ := text(a.at(i))
+		s, _ := jsonwalk.Text(a.at(i))
 		return s
 	}
 	if p.kind == typeAck {
@@ -111,7 +112,7 @@ func meant(t *testing.T, v in) proto.Message {
 				t.Fatal(v.text)
 			}
 			for i := range list.count {
-				s, _ := text(list.at(i))
+				s, _ := jsonwalk.Text(list.at(i))
 				m.Addresses = append(m.Addresses, s)
 			}
 		}

@@ -2,34 +2,16 @@ package tcp
 
 import (
 	"encoding/binary"
-	"fmt"
 	"io"
 	"net"
-	"os"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"parley/gateways/link"
+	"parley/testkit/leaks"
 )
 
-// TestMain looks for leaked goroutines more than once: what is closed beside who
-// asked for it may end a little later.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	var leak error
-	for range 5 { // half a second each
-		if leak = goleak.Find(); leak == nil {
-			break
-		}
-	}
-	if leak != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, leak)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // patience is how long the tests on real sockets wait for anything. They never
 // wait for it to pass.

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/gorilla/websocket"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -27,24 +25,10 @@ import (
 	"parley/messages"
 	"parley/messages/linkpb"
 	"parley/testkit"
+	"parley/testkit/leaks"
 )
 
-// TestMain looks for leaked goroutines more than once: the actor library keeps
-// one for a second when its own Stop finds an actor stopped.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	var leak error
-	for range 5 { // half a second each
-		if leak = goleak.Find(); leak == nil {
-			break
-		}
-	}
-	if leak != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, leak)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // testLimit is how long a message of the tests may be, in bytes.
 const testLimit = 1 << 20

@@ -35,7 +35,7 @@ var layers = map[string]layer{
 
 // siblings are the folders that others in the same layer may import.
 var siblings = []string{
-	"gateways/link", "gateways/guard", "gateways/ws", "gateways/tcp",
+	"gateways/link", "gateways/guard", "gateways/ws", "gateways/tcp", "gateways/jsonwalk",
 	"actors/tree", "actors/ui",
 }
 

@@ -4,13 +4,8 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os/signal"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,22 +49,10 @@ connections under a limit of 20,000 descriptors, and one pair of addresses about
 		Example: `  parley bench relay --pid 4711 --subscribers 1000 --inflight 32 --against-limit --repeat 5
   parley bench relay --scenario idle --clients 10000 --pid 4711 --json
   parley bench relay --scenario slow --url ws://127.0.0.1:8912/connect`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.Fill(c.Flags()); err != nil {
-				return usage(err)
-			}
-			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			// The limit command is found where this one is, whatever stands above.
-			words := append(strings.Fields(c.Parent().CommandPath())[1:], "limit")
-			return coded(relay(ctx, o, words, c.OutOrStdout()))
-		},
 	}
-	o.Bind(c.Flags())
-	return c
+	return loads(c, o, func(ctx context.Context, out io.Writer) error {
+		return relay(ctx, o, beside(c, "limit"), out)
+	})
 }
 
 // scenario does one round against one target.
@@ -101,19 +84,11 @@ func relay(ctx context.Context, o *report.Options, limitWords []string, out io.W
 	}
 	rep.Summarize()
 	rep.Violations = rep.Judge()
-	if o.JSON {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		if err := e.Encode(rep); err != nil {
-			return fmt.Errorf("bench: print report: %w", err)
-		}
-	} else if err := rep.Print(out); err != nil {
-		return fmt.Errorf("bench: print report: %w", err)
+	failures := rep.Violations
+	if o.AllowLoss {
+		failures = nil
 	}
-	if len(rep.Violations) > 0 && !o.AllowLoss {
-		return &exitError{exitFailed, fmt.Errorf("bench: %s", strings.Join(rep.Violations, "; "))}
-	}
-	return nil
+	return finish(out, rep, o.JSON, failures)
 }
 
 // betweenRuns lets a server finish with the connections of the run before.
@@ -143,7 +118,6 @@ func rounds(ctx context.Context, o *report.Options, targets []*field.Target, rep
 
 func limitCommand() *cobra.Command {
 	var o limit.Options
-	var listen string
 	c := &cobra.Command{
 		Use:   "limit",
 		Short: "Serve the relay's client wire as barely as possible, as a yardstick",
@@ -151,30 +125,11 @@ func limitCommand() *cobra.Command {
 limits or back-pressure. It shows what the system calls alone cost. It is not for anything but measuring.
 
 When it listens it prints one line: ready {"relay":"127.0.0.1:…"}`,
-		Example:       `  parley bench limit --listen 127.0.0.1:8913 --join`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		RunE: func(c *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			s, err := limit.Listen(listen, o)
-			if err != nil {
-				return err
-			}
-			line, err := json.Marshal(ready{s.Address()})
-			if err == nil {
-				_, err = fmt.Fprintf(c.OutOrStdout(), "%s%s\n", readyPrefix, line)
-			}
-			if err != nil {
-				return errors.Join(fmt.Errorf("bench: print address: %w", err), s.Close())
-			}
-			<-ctx.Done()
-			return s.Close()
-		},
+		Example: `  parley bench limit --listen 127.0.0.1:8913 --join`,
 	}
-	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "address and port; port 0 is any")
 	c.Flags().BoolVar(&o.Join, "join", false, "write all frames of a burst to a subscriber at once")
 	c.Flags().IntVar(&o.WriteBuffer, "write-buffer", 0, "the kernel's send buffer of a connection, bytes; 0 leaves it alone")
-	return c
+	return yardstick(c, "relay", func(address string, out io.Writer) (bareServer, error) {
+		return limit.Listen(address, o)
+	})
 }

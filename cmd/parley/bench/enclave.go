@@ -4,13 +4,7 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"os/signal"
-	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -39,22 +33,10 @@ The yardstick is "parley bench limit-enclave", a bare loop over the same sockets
   parley bench enclave --scenario outbox --goal-rate 2000 --repeat 3
   parley bench enclave --scenario friends --friends 1000 --goal-friends 40
   parley bench enclave --scenario latency --rate 1000 --goal-p99 2ms --json`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.Fill(c.Flags()); err != nil {
-				return usage(err)
-			}
-			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			// The limit command is found where this one is, whatever stands above.
-			words := append(strings.Fields(c.Parent().CommandPath())[1:], "limit-enclave")
-			return coded(enclaves(ctx, o, words, c.OutOrStdout()))
-		},
 	}
-	o.Bind(c.Flags())
-	return c
+	return loads(c, o, func(ctx context.Context, out io.Writer) error {
+		return enclaves(ctx, o, beside(c, "limit-enclave"), out)
+	})
 }
 
 // enclaves runs the scenario and prints the report.
@@ -65,24 +47,10 @@ func enclaves(ctx context.Context, o *enclave.Options, limitWords []string, out 
 	}
 	rep := &enclave.Report{Version: enclave.Version, Scenario: o.Scenario, Machine: report.ThisMachine(), Options: *o, Runs: runs}
 	rep.Violations = rep.Judge()
-	if o.JSON {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		err = e.Encode(rep)
-	} else {
-		err = rep.Print(out)
-	}
-	if err != nil {
-		return fmt.Errorf("bench: print report: %w", err)
-	}
-	if len(rep.Violations) > 0 {
-		return &exitError{exitFailed, fmt.Errorf("bench: %s", strings.Join(rep.Violations, "; "))}
-	}
-	return nil
+	return finish(out, rep, o.JSON, rep.Violations)
 }
 
 func limitEnclaveCommand() *cobra.Command {
-	var listen string
 	var tell bool
 	c := &cobra.Command{
 		Use:   "limit-enclave",
@@ -91,33 +59,14 @@ func limitEnclaveCommand() *cobra.Command {
 without any checks or limits. It is not for anything but measuring.
 
 When it listens it prints one line: ready {"enclave":"127.0.0.1:…"}`,
-		Example:       `  parley bench limit-enclave --listen 127.0.0.1:7777`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		RunE: func(c *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			var to io.Writer
-			if tell {
-				to = c.OutOrStdout()
-			}
-			s, err := enclave.Listen(listen, to)
-			if err != nil {
-				return err
-			}
-			line, err := json.Marshal(map[string]string{"enclave": s.Address()})
-			if err == nil {
-				_, err = fmt.Fprintf(c.OutOrStdout(), "%s%s\n", readyPrefix, line)
-			}
-			if err != nil {
-				return errors.Join(fmt.Errorf("bench: print address: %w", err), s.Close())
-			}
-			<-ctx.Done()
-			return s.Close()
-		},
+		Example: `  parley bench limit-enclave --listen 127.0.0.1:7777`,
 	}
-	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "address and port; port 0 is any")
 	c.Flags().BoolVar(&tell, "tell", false, "also print a line for each message")
-	return c
+	return yardstick(c, "enclave", func(address string, out io.Writer) (bareServer, error) {
+		var to io.Writer
+		if tell {
+			to = out
+		}
+		return enclave.Listen(address, to)
+	})
 }

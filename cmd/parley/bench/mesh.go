@@ -4,12 +4,7 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
-	"os/signal"
-	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -37,22 +32,10 @@ The yardstick is "parley bench limit": one bare server with the same subscribers
 		Example: `  parley bench mesh --subscribers 500 --inflight 32
   parley bench mesh --subscribers 1 --rate 50000 --goal-hop 6
   parley bench mesh --scenario full --goal-transmissions 9.2 --json`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.Fill(c.Flags()); err != nil {
-				return usage(err)
-			}
-			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			// The limit command is found where this one is, whatever stands above.
-			words := append(strings.Fields(c.Parent().CommandPath())[1:], "limit")
-			return coded(meshes(ctx, o, words, c.OutOrStdout()))
-		},
 	}
-	o.Bind(c.Flags())
-	return c
+	return loads(c, o, func(ctx context.Context, out io.Writer) error {
+		return meshes(ctx, o, beside(c, "limit"), out)
+	})
 }
 
 // meshes runs the scenario and prints the report.
@@ -72,18 +55,5 @@ func meshes(ctx context.Context, o *mesh.Options, limitWords []string, out io.Wr
 	}
 	rep := &mesh.Report{Version: mesh.Version, Scenario: o.Scenario, Machine: report.ThisMachine(), Options: *o, Runs: runs}
 	rep.Violations = rep.Judge()
-	if o.JSON {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		err = e.Encode(rep)
-	} else {
-		err = rep.Print(out)
-	}
-	if err != nil {
-		return fmt.Errorf("bench: print report: %w", err)
-	}
-	if len(rep.Violations) > 0 {
-		return &exitError{exitFailed, fmt.Errorf("bench: %s", strings.Join(rep.Violations, "; "))}
-	}
-	return nil
+	return finish(out, rep, o.JSON, rep.Violations)
 }

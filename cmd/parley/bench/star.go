@@ -4,12 +4,7 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
-	"os/signal"
-	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -39,20 +34,10 @@ every 50 ms. One process holds about 19,000 connections under a limit of 20,000 
 		Example: `  parley bench star --url ws://127.0.0.1:9090 --pid 4711 --key rsa
   parley bench star --scenario stream --pid 4711 --against ws://127.0.0.1:9091 --against-pid 4712 --repeat 3
   parley bench star --scenario memory --clients 5000 --pid 4711 --goal-client 20 --json`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.Fill(c.Flags()); err != nil {
-				return usage(err)
-			}
-			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			return coded(stars(ctx, o, c.OutOrStdout()))
-		},
 	}
-	o.Bind(c.Flags())
-	return c
+	return loads(c, o, func(ctx context.Context, out io.Writer) error {
+		return stars(ctx, o, out)
+	})
 }
 
 // stars runs the scenario and prints the report.
@@ -63,18 +48,5 @@ func stars(ctx context.Context, o *star.Options, out io.Writer) error {
 	}
 	rep := &star.Report{Version: star.Version, Scenario: o.Scenario, Machine: report.ThisMachine(), Options: *o, Runs: runs}
 	rep.Violations = rep.Judge()
-	if o.JSON {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		err = e.Encode(rep)
-	} else {
-		err = rep.Print(out)
-	}
-	if err != nil {
-		return fmt.Errorf("bench: print report: %w", err)
-	}
-	if len(rep.Violations) > 0 {
-		return &exitError{exitFailed, fmt.Errorf("bench: %s", strings.Join(rep.Violations, "; "))}
-	}
-	return nil
+	return finish(out, rep, o.JSON, rep.Violations)
 }

@@ -4,13 +4,7 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"os/signal"
-	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -43,22 +37,10 @@ them, and broadcast changes gas-price for a moment.`,
   parley bench ui --scenario talk --uis 100 --conversations 10 --rate 10000 --goal 2ms
   parley bench ui --scenario rss --goal-daemon 30 --goal-node 45 --json
   parley bench ui --scenario crash --ui-port 5333`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.Fill(c.Flags()); err != nil {
-				return usage(err)
-			}
-			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			// The limit command is found where this one is, whatever stands above.
-			words := append(strings.Fields(c.Parent().CommandPath())[1:], "limit-ui")
-			return coded(uis(ctx, o, words, c.OutOrStdout()))
-		},
 	}
-	o.Bind(c.Flags())
-	return c
+	return loads(c, o, func(ctx context.Context, out io.Writer) error {
+		return uis(ctx, o, beside(c, "limit-ui"), out)
+	})
 }
 
 // uis runs the scenario and prints the report.
@@ -69,24 +51,10 @@ func uis(ctx context.Context, o *ui.Options, limitWords []string, out io.Writer)
 	}
 	rep := &ui.Report{Version: ui.Version, Scenario: o.Scenario, Machine: report.ThisMachine(), Options: *o, Runs: runs}
 	rep.Violations = rep.Judge()
-	if o.JSON {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		err = e.Encode(rep)
-	} else {
-		err = rep.Print(out)
-	}
-	if err != nil {
-		return fmt.Errorf("bench: print report: %w", err)
-	}
-	if len(rep.Violations) > 0 {
-		return &exitError{exitFailed, fmt.Errorf("bench: %s", strings.Join(rep.Violations, "; "))}
-	}
-	return nil
+	return finish(out, rep, o.JSON, rep.Violations)
 }
 
 func limitUICommand() *cobra.Command {
-	var listen string
 	c := &cobra.Command{
 		Use:   "limit-ui",
 		Short: "Answer user interfaces as barely as possible, as a yardstick",
@@ -94,28 +62,9 @@ func limitUICommand() *cobra.Command {
 envelope and writes the answer, without any checks or limits. It is not for anything but measuring.
 
 When it listens it prints one line: ready {"ui":"127.0.0.1:…"}`,
-		Example:       `  parley bench limit-ui --listen 127.0.0.1:5334`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		RunE: func(c *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			s, err := ui.Listen(listen)
-			if err != nil {
-				return err
-			}
-			line, err := json.Marshal(map[string]string{"ui": s.Address()})
-			if err == nil {
-				_, err = fmt.Fprintf(c.OutOrStdout(), "%s%s\n", readyPrefix, line)
-			}
-			if err != nil {
-				return errors.Join(fmt.Errorf("bench: print address: %w", err), s.Close())
-			}
-			<-ctx.Done()
-			return s.Close()
-		},
+		Example: `  parley bench limit-ui --listen 127.0.0.1:5334`,
 	}
-	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "address and port; port 0 is any")
-	return c
+	return yardstick(c, "ui", func(address string, out io.Writer) (bareServer, error) {
+		return ui.ListenLimit(address)
+	})
 }

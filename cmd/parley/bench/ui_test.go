@@ -124,7 +124,7 @@ func TestUIMemory(t *testing.T) {
 
 // TestUIOfOneThatRuns loads a server that is there.
 func TestUIOfOneThatRuns(t *testing.T) {
-	s, err := ui.Listen("127.0.0.1:0")
+	s, err := ui.ListenLimit("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

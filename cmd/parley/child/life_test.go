@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
 	"parley/actors/tree"
 	"parley/cmd/parley/confine"
 	"parley/gateways/process"
 	"parley/messages/processpb"
+	"parley/testkit/leaks"
 )
 
 // standInName is the name that this test binary plays a Node under.
@@ -35,18 +35,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	code := m.Run()
-	var leak error
-	for range 5 { // half a second each
-		if leak = goleak.Find(); leak == nil {
-			break
-		}
-	}
-	if leak != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, leak)
-		code = 1
-	}
-	os.Exit(code)
+	leaks.Main(m)
 }
 
 // beNode is all that a Node does before it serves, and then waits for its

@@ -3,36 +3,18 @@ package conform
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"parley/cmd/parley/conform/star"
 	"parley/cmd/parley/conform/suite"
+	"parley/testkit/leaks"
 )
 
-// TestMain looks for leaked goroutines more than once: the actor library keeps
-// one for a second.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	var leak error
-	for range 30 { // half a second each
-		if leak = goleak.Find(); leak == nil {
-			break
-		}
-	}
-	if leak != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, leak)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // conform runs the command.
 func conform(t *testing.T, args ...string) (out string, code int, err error) {

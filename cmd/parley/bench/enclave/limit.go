@@ -7,25 +7,20 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
-	"sync"
 
+	"parley/cmd/parley/bench/bare"
 	"parley/cmd/parley/enclavewire"
 )
 
 // Limit is the yardstick: a goroutine a connection that cuts what comes into packets, acknowledges the last one of each read, and
 // tells of messages in lines. It checks and keeps nothing.
 type Limit struct {
-	listener net.Listener
-	tell     io.Writer // nil: nobody is told
-	all      sync.WaitGroup
+	*bare.Server
 
-	mu     sync.Mutex // guards what follows
-	conns  map[net.Conn]struct{}
-	closed bool
+	tell io.Writer // nil: nobody is told
 }
 
 // limitBuffer is what is read at once, bytes.
@@ -33,56 +28,10 @@ const limitBuffer = 64 << 10
 
 // Listen begins to serve on a TCP address such as "127.0.0.1:0". Messages are told to out; nil: to nobody.
 func Listen(address string, out io.Writer) (*Limit, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("enclave: listen on %q: %w", address, err)
-	}
-	s := &Limit{listener: l, tell: out, conns: map[net.Conn]struct{}{}}
-	s.all.Go(s.accept)
-	return s, nil
-}
-
-// Address is where it listens.
-func (s *Limit) Address() string { return s.listener.Addr().String() }
-
-// Close ends all connections and returns when every goroutine has ended.
-func (s *Limit) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	err := s.listener.Close()
-	for c := range s.conns {
-		_ = c.Close()
-	}
-	s.mu.Unlock()
-	s.all.Wait()
-	return err
-}
-
-func (s *Limit) accept() {
-	for {
-		c, err := s.listener.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			continue // out of descriptors, or the peer has gone: the others must be served
-		}
-		s.mu.Lock()
-		if s.closed {
-			s.mu.Unlock()
-			_ = c.Close()
-			return
-		}
-		s.conns[c] = struct{}{}
-		s.mu.Unlock()
-		s.all.Go(func() {
-			s.serve(c)
-			_ = c.Close()
-			s.mu.Lock()
-			delete(s.conns, c)
-			s.mu.Unlock()
-		})
-	}
+	s := &Limit{tell: out}
+	b, err := bare.Listen(address, s.serve)
+	s.Server = b
+	return s, err
 }
 
 // packetStart is how a message begins, and goodbyeStart the last packet.

@@ -4,13 +4,13 @@
 package limit
 
 import (
-	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"parley/cmd/parley/bench/bare"
 )
 
 // Options of a Server.
@@ -23,17 +23,12 @@ type Options struct {
 
 // Server serves until it is closed.
 type Server struct {
-	// fixed
-	options  Options
-	listener net.Listener
+	*bare.Server
 
-	all sync.WaitGroup
+	options Options // fixed
 
-	// guarded by mu
-	mu     sync.Mutex
-	conns  map[net.Conn]struct{}
-	rooms  map[string]*room
-	closed bool
+	mu    sync.Mutex // guards rooms
+	rooms map[string]*room
 }
 
 // room is one channel. What a slice of its members shows is never changed, only appended to, so a loop needs no lock;
@@ -42,53 +37,10 @@ type room struct{ members atomic.Pointer[[]net.Conn] }
 
 // Listen begins to serve on a TCP address such as "127.0.0.1:0".
 func Listen(address string, o Options) (*Server, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("limit: listen on %q: %w", address, err)
-	}
-	s := &Server{options: o, listener: l, conns: map[net.Conn]struct{}{}, rooms: map[string]*room{}}
-	s.all.Go(s.accept)
-	return s, nil
-}
-
-// Address is where the server listens.
-func (s *Server) Address() string { return s.listener.Addr().String() }
-
-// Close ends all connections and returns when every goroutine has ended.
-func (s *Server) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	err := s.listener.Close()
-	for c := range s.conns {
-		_ = c.Close()
-	}
-	s.mu.Unlock()
-	s.all.Wait()
-	return err
-}
-
-func (s *Server) accept() {
-	for {
-		c, err := s.listener.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			continue // out of descriptors, or the peer has gone: the others must be served
-		}
-		if t, ok := c.(*net.TCPConn); ok && s.options.WriteBuffer > 0 {
-			_ = t.SetWriteBuffer(s.options.WriteBuffer)
-		}
-		s.mu.Lock()
-		if s.closed {
-			s.mu.Unlock()
-			_ = c.Close()
-			return
-		}
-		s.conns[c] = struct{}{}
-		s.mu.Unlock()
-		s.all.Go(func() { s.serve(c) })
-	}
+	s := &Server{options: o, rooms: map[string]*room{}}
+	b, err := bare.Listen(address, s.serve)
+	s.Server = b
+	return s, err
 }
 
 // list is the JSON array of all channels, sorted.

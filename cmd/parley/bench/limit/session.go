@@ -28,15 +28,14 @@ type session struct {
 }
 
 func (s *Server) serve(c net.Conn) {
+	if t, ok := c.(*net.TCPConn); ok && s.options.WriteBuffer > 0 {
+		_ = t.SetWriteBuffer(s.options.WriteBuffer)
+	}
 	v := &session{server: s, conn: c, scan: wire.Scanner{Masked: true}, rooms: map[string]*room{}}
 	defer func() {
 		for name, r := range v.rooms {
 			s.leave(name, r, c)
 		}
-		_ = c.Close()
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.mu.Unlock()
 	}()
 	if v.upgrade() {
 		v.read()

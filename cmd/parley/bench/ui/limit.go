@@ -4,83 +4,23 @@ package ui
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net"
 	"strconv"
-	"sync"
 
+	"parley/cmd/parley/bench/bare"
 	"parley/cmd/parley/bench/wire"
 )
 
-// Limit is the yardstick of talk: a goroutine a connection that decodes the envelope of each request with encoding/json
-// and answers it at once, with an empty payload and a write of its own. It checks nothing.
-type Limit struct {
-	listener net.Listener
-	all      sync.WaitGroup
-
-	mu     sync.Mutex // guards what follows
-	conns  map[net.Conn]struct{}
-	closed bool
-}
-
-// Listen begins to serve on a TCP address such as "127.0.0.1:0".
-func Listen(address string) (*Limit, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("ui: listen on %q: %w", address, err)
-	}
-	s := &Limit{listener: l, conns: map[net.Conn]struct{}{}}
-	s.all.Go(s.accept)
-	return s, nil
-}
-
-// Address is where it listens.
-func (s *Limit) Address() string { return s.listener.Addr().String() }
-
-// Close ends all connections and returns when every goroutine has ended.
-func (s *Limit) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	err := s.listener.Close()
-	for c := range s.conns {
-		_ = c.Close()
-	}
-	s.mu.Unlock()
-	s.all.Wait()
-	return err
-}
-
-func (s *Limit) accept() {
-	for {
-		c, err := s.listener.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
+// ListenLimit begins to serve the yardstick of talk on a TCP address such as "127.0.0.1:0": a goroutine a connection that
+// decodes the envelope of each request with encoding/json and answers it at once, with an empty payload and a write of
+// its own. It checks nothing.
+func ListenLimit(address string) (*bare.Server, error) {
+	return bare.Listen(address, func(c net.Conn) {
+		v := &session{conn: c, scan: wire.Scanner{Masked: true}, buffer: make([]byte, sessionBuffer)}
+		if v.upgrade() {
+			v.read()
 		}
-		if err != nil {
-			continue // out of descriptors, or the peer has gone: the others must be served
-		}
-		s.mu.Lock()
-		if s.closed {
-			s.mu.Unlock()
-			_ = c.Close()
-			return
-		}
-		s.conns[c] = struct{}{}
-		s.mu.Unlock()
-		s.all.Go(func() {
-			defer func() {
-				_ = c.Close()
-				s.mu.Lock()
-				delete(s.conns, c)
-				s.mu.Unlock()
-			}()
-			v := &session{conn: c, scan: wire.Scanner{Masked: true}, buffer: make([]byte, sessionBuffer)}
-			if v.upgrade() {
-				v.read()
-			}
-		})
-	}
+	})
 }
 
 // sessionBuffer is what one read takes at most, bytes.
