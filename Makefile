@@ -7,13 +7,16 @@ ARGS     ?=
 PKG      ?= ./...
 COUNT    ?= 10
 CYCLES   ?= 1000
+DIALS    ?= 1000
+KILLS    ?= 100
+RACES    ?= 100000
 SEEDS    ?= 2000
 FUZZTIME ?= 1h
 BENCH    ?= .
 SCENARIO ?=
 
 .PHONY: help run build test race stories tree sizes bench fuzz fuzz-smoke \
-	bench-star cycles sim sim-smoke check format vet lint proto stale modules vuln \
+	bench-star cycles enclave sim sim-smoke check format vet lint proto stale modules vuln \
 	static gen image fmt setup clients clean
 
 help: ## this list
@@ -105,6 +108,12 @@ sim: ## SEEDS random meshes of real actors on fake time: cuts, partitions, death
 sim-smoke: ## all simulations at full size: 200 seeds, 100 nodes, 10,000 channels; with the race detector they are smaller
 	@.ci/setup go
 	go test -count=1 ./testkit/mesh
+
+enclave: ## two nodes dial each other DIALS times at once and are killed KILLS times; the named pipes are opened RACES times
+	@.ci/setup go
+	PARLEY_DIALS=$(DIALS) go test -count=1 -timeout 2h -v -run SimultaneousDials ./testkit/enclave
+	PARLEY_CYCLES=$(KILLS) go test -count=1 -timeout 2h -v -run EnclaveKilled ./testkit/life
+	PARLEY_RACES=$(RACES) go test -count=1 -timeout 2h -v -run Races ./gateways/pipe
 
 stories: ## only the protocol stories
 	@.ci/setup go

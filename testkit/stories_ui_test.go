@@ -3,6 +3,7 @@ package testkit_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -69,6 +70,46 @@ func TestUIPaperIsAStory(t *testing.T) {
 			continue
 		}
 		story = story[at+1:]
+	}
+}
+
+// noStory is the error that no story can tell: nothing that a user interface says makes a part of the program fail. The tests of
+// actors/ui, actors/daemon and actors/node have parts fail, and look at what is said then.
+const noStory = "281474976710670"
+
+// errorRow is a row of the table of errors in PROTOCOL.md.
+var errorRow = regexp.MustCompile(`(?m)^\| (\d{15,}) \|`)
+
+// TestUIPaperHasStories: each error of PROTOCOL.md is in a story, and each broadcast but those that need somebody else's Enclave,
+// which actors/node and cmd/parley/chat play.
+func TestUIPaperHasStories(t *testing.T) {
+	paths, err := filepath.Glob("stories/uiv2/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, path := range paths {
+		all.WriteString(text(t, path))
+	}
+	var want []string
+	for _, row := range errorRow.FindAllStringSubmatch(text(t, "../gateways/uiv2/PROTOCOL.md"), -1) {
+		if row[1] != noStory {
+			want = append(want, `"error":{"code":`+row[1]+`,`)
+		}
+	}
+	if len(want) == 0 {
+		t.Fatal("the paper has no errors")
+	}
+	for _, opcode := range []string{
+		"setup", "redirect", "undelivered", "unmarshalError", "crashed", "nodeStarted", "connectionChange", "newPassword",
+		"configurationChanged", "logBroadcast", "contactStatus", "messageState",
+	} {
+		want = append(want, `{"opcode":"`+opcode+`","payload":`)
+	}
+	for _, part := range want {
+		if !strings.Contains(all.String(), part) {
+			t.Errorf("no story has %s…", part)
+		}
 	}
 }
 

@@ -78,11 +78,19 @@ func (benchStore) Receive(ctx actor.Context) {
 }
 
 func (w *bench) onSaid(ctx actor.Context) {
-	if m, ok := ctx.Message().(*said); ok {
+	one := func(m *said) {
 		if m.note != 0 {
 			ctx.Respond(&noted{m.note})
 		}
 		w.count(&w.heard)
+	}
+	switch m := ctx.Message().(type) {
+	case *said:
+		one(m)
+	case *saidAll:
+		for _, s := range m.all {
+			one(s)
+		}
 	}
 }
 

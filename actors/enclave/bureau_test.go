@@ -279,6 +279,9 @@ func (b *bureau) start() {
 				if m, ok := ctx.Message().(*told); ok {
 					b.told = append(b.told, m.event)
 				}
+				if m, ok := ctx.Message().(*toldAll); ok {
+					b.told = append(b.told, m.events.GetEvents()...)
+				}
 			})
 		}}),
 		tree.Spawn(b.sys.Root, name(nameChronicle), tree.Spec{Asked: true, Refused: refuseAsked(b.sys), New: func() actor.Actor { return b.chronicle }}),

@@ -40,8 +40,8 @@ func (loadAgain) IgnoreDeadLetterLogging() {}
 // once, and acknowledged when they are stored. What it knows outlives a failure.
 //
 //	parent    node
-//	receives  said, progressed, resaid, asked, storepb.Written, storepb.ReadResponse, vaultpb.StandingResponse, vaultpb.SealResponse, vaultpb.RevealResponse, faultpb.Failed (from store or safe), opened, writeAgain, loadAgain, standingDue, sweepDue, inquiryLate
-//	sends     noted to friend; told to frontends; enclavepb.Result to who asked; storepb.Write, storepb.ReadRequest to store; vaultpb.StandingRequest, vaultpb.SealRequest, vaultpb.RevealRequest to safe
+//	receives  said, saidAll, ours, progressed, resaid, asked, storepb.Written, storepb.ReadResponse, vaultpb.StandingResponse, vaultpb.SealResponse, vaultpb.RevealResponse, faultpb.Failed (from store or safe), opened, writeAgain, loadAgain, standingDue, sweepDue, inquiryLate, gatherDue
+//	sends     noted to friend; told, toldAll to frontends; enclavepb.Result to who asked; storepb.Write, storepb.ReadRequest to store; vaultpb.StandingRequest, vaultpb.SealRequest, vaultpb.RevealRequest to safe
 //	stops     with the node
 type chronicle struct {
 	o   *Options // fixed at spawn, as all of this block
@@ -77,9 +77,12 @@ func (c *chronicle) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		c.onStarted(ctx)
-	case *actor.Stopping, *actor.Restarting:
+	case *actor.Stopping:
 		c.onStopping(ctx)
-	case *said, *progressed, *resaid, *asked:
+		c.writeLast(ctx)
+	case *actor.Restarting:
+		c.onStopping(ctx)
+	case *said, *saidAll, *ours, *progressed, *resaid, *asked:
 		c.inTurn(ctx, ctx.Sender(), m)
 	case *storepb.Written:
 		c.onWritten(ctx, m)
@@ -99,6 +102,8 @@ func (c *chronicle) Receive(ctx actor.Context) {
 		c.onLost(ctx, m.GetTarget().GetId(), "it is not running")
 	case writeAgain:
 		c.onWriteAgain(ctx, m)
+	case gatherDue:
+		c.onGatherDue(ctx)
 	case loadAgain:
 		c.onLoadAgain(ctx, m)
 	case standingDue:
@@ -126,7 +131,7 @@ func (c *chronicle) onStarted(ctx actor.Context) {
 
 func (c *chronicle) onStopping(ctx actor.Context) {
 	c.again.Stop()
-	c.writing.timer.Stop()
+	c.writing.stop()
 	c.sealing.stop()
 	for _, q := range c.inquiries {
 		c.end(ctx, q, refused(q.asked, reasonFailed))
@@ -239,7 +244,13 @@ func (c *chronicle) inTurn(ctx actor.Context, from *actor.PID, m any) {
 	}
 	switch m := m.(type) {
 	case *said:
-		c.onSaid(ctx, from, m)
+		if e := c.onSaid(ctx, from, m); e != nil {
+			ctx.Send(c.met.frontends, &told{e})
+		}
+	case *saidAll:
+		c.onSaidAll(ctx, from, m)
+	case *ours:
+		c.onSaid(ctx, from, &m.said)
 	case *progressed:
 		c.onProgressed(ctx, m)
 	case *resaid:
@@ -264,25 +275,57 @@ func (c *chronicle) keeps(ctx actor.Context, own bool) bool {
 	return true
 }
 
-func (c *chronicle) onSaid(ctx actor.Context, from *actor.PID, m *said) {
-	r := &row{address: m.address}
+// onSaidAll tells of a burst at once.
+func (c *chronicle) onSaidAll(ctx actor.Context, from *actor.PID, m *saidAll) {
+	all := make([]*enclavepb.Event, 0, len(m.all))
+	for _, s := range m.all {
+		if e := c.onSaid(ctx, from, s); e != nil {
+			all = append(all, e)
+		}
+	}
+	c.writing.whole()
+	c.send(ctx)
+	if len(all) > 0 {
+		ctx.Send(c.met.frontends, &toldAll{&enclavepb.Events{Events: all}})
+	}
+}
+
+// onSaid has a message stored, and returns what people are to be told of it; nil:
+// nothing.
+func (c *chronicle) onSaid(ctx actor.Context, from *actor.PID, m *said) *enclavepb.Event {
 	own := m.entry.GetOwn()
-	if c.keeps(ctx, own) {
-		c.enter(r, m.entry)
+	var serial uint64
+	keeps := c.keeps(ctx, own)
+	if keeps || m.mark != nil || m.note != 0 {
+		r := &row{address: m.address, joined: m.joined}
+		if keeps {
+			c.enter(r, m.entry)
+			serial = r.entry.GetSerial()
+		}
+		if m.mark != nil {
+			r.others = []*storepb.Record{m.mark}
+		}
+		if m.note != 0 {
+			r.then = func(ctx actor.Context, _ bool) { ctx.Send(from, &noted{m.note}) }
+		}
+		c.put(ctx, r)
 	}
-	if !own {
-		ctx.Send(c.met.frontends, &told{&enclavepb.Event{Body: &enclavepb.Event_Received{Received: &enclavepb.Received{
-			From: m.address, Name: m.name, Message: m.entry.GetMessage(), Timestamp: m.entry.GetTimestamp(),
-			Extra: m.extra, Serial: r.entry.GetSerial(),
-		}}}})
+	if own {
+		return nil
 	}
-	if m.mark != nil {
-		r.others = []*storepb.Record{m.mark}
-	}
-	if m.note != 0 {
-		r.then = func(ctx actor.Context, _ bool) { ctx.Send(from, &noted{m.note}) }
-	}
-	c.put(ctx, r)
+	t := &tale{}
+	t.body.Received, t.event.Body = &t.received, &t.body
+	r := &t.received
+	r.From, r.Name, r.Message, r.Timestamp = m.address, m.name, m.entry.GetMessage(), m.entry.GetTimestamp()
+	r.Extra, r.Serial = m.extra, serial
+	return &t.event
+}
+
+// tale is what people are told of a message, in one piece of memory.
+type tale struct {
+	event    enclavepb.Event
+	body     enclavepb.Event_Received
+	received enclavepb.Received
 }
 
 // enter makes a row of a new entry.

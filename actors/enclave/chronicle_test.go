@@ -32,7 +32,7 @@ func TestSaid(t *testing.T) {
 		if len(b.told) != 3 || len(of[*noted](b)) != 0 {
 			b.t.Errorf("%d events, %d notes before anything is stored", len(b.told), len(of[*noted](b)))
 		}
-		b.d.Run(5 * time.Millisecond)
+		b.d.Run(gatherTime + 5*time.Millisecond)
 		if got := of[*noted](b); len(got) != 2 {
 			b.t.Errorf("%d notes", len(got))
 		}

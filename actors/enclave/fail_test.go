@@ -150,7 +150,7 @@ func TestChronicleFails(t *testing.T) {
 		w, n := quiet(t, d, nil, testkit.ExpectFailures(1))
 		n.talk.mute = true
 		e := n.call("10.0.0.2:5").say(shake("x", 1))
-		for range unnotedMost + 50 {
+		for range unnotedMost/saidBytes + 50 {
 			e.say(words("x"))
 		}
 		n.talk.fail = 1

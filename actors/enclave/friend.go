@@ -40,8 +40,8 @@ func (restOver) IgnoreDeadLetterLogging() {}
 // the links do not.
 //
 //	parent    friends
-//	receives  linkpb.Opened, linkpb.Malformed, linkpb.Taken, enclavepb.Packet, admitted, asked, introduced, showing, dialFailed, redialDue, handshakeLate, bothOver, kept, recalled, outboxAgain, noted, faultpb.Failed (from outbox or chronicle), flush, restOver, dismissed, leave
-//	sends     linkpb.Accepted, linkpb.Settled, linkpb.Close, enclavepb.Packet, messages.Paced to its links; adopted to stranger; wish, unwish, standing, left to friends; seen to book; keep, release, recall, discard to outbox; said, progressed to chronicle; told to frontends; enclavepb.Result to who asked; storepb.Write to store
+//	receives  linkpb.Opened, linkpb.Malformed, linkpb.Taken, enclavepb.Packet, admitted, asked, introduced, showing, dialFailed, redialDue, handshakeLate, bothOver, presenceDue, kept, recalled, outboxAgain, noted, faultpb.Failed (from outbox or chronicle), flush, restOver, dismissed, leave
+//	sends     linkpb.Accepted, linkpb.Settled, linkpb.Close, enclavepb.Packet, messages.Paced to its links; adopted to stranger; wish, unwish, standing, left to friends; seen to book; keep, release, recall, discard to outbox; said, saidAll, ours, progressed to chronicle; told to frontends; enclavepb.Result to who asked; storepb.Write to store
 //	stops     when it is dismissed
 type friend struct {
 	o        *Options // fixed at spawn, as all of this block
@@ -65,6 +65,7 @@ type friend struct {
 	redial   redial
 	sending  sending
 	hearing  hearing
+	pace     pace
 	started  bool
 	flushing bool        // flush is on its way
 	failures []time.Time // within restWithin
@@ -141,6 +142,8 @@ func (f *friend) Receive(ctx actor.Context) {
 		f.onHandshakeLate(ctx, m)
 	case bothOver:
 		f.onBothOver(ctx, m)
+	case presenceDue:
+		f.onPresenceDue(ctx, m)
 	case *faultpb.Failed:
 		f.onFailed(ctx, m)
 	case dismissed:
@@ -178,7 +181,7 @@ func (f *friend) proceed(ctx actor.Context) {
 		return
 	}
 	f.keepAgain(ctx)
-	f.hearing.restart()
+	f.restartHearing()
 	f.soon(ctx)
 	f.begin(ctx)
 }
@@ -231,6 +234,7 @@ func (f *friend) onStopping(ctx actor.Context) {
 		f.goodbye(ctx)
 	}
 	f.halt(ctx)
+	f.weigh(-f.hearing.unnoted)
 }
 
 // halt ends all links and timers.
@@ -238,6 +242,7 @@ func (f *friend) halt(ctx actor.Context) {
 	f.rest.Stop()
 	f.redial.timer.Stop()
 	f.sending.again.Stop()
+	f.pace.stop()
 	f.both++
 	for len(f.lines) > 0 {
 		f.close(ctx, f.lines[0], closeGoing)
@@ -318,7 +323,7 @@ func (f *friend) onFailed(ctx actor.Context, m *faultpb.Failed) {
 		f.outboxLater(ctx)
 		return
 	}
-	f.hearing.restart()
+	f.restartHearing()
 }
 
 // soon flushes when what is queued now has been handled.

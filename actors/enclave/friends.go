@@ -246,6 +246,7 @@ func (f *friends) onIntroduced(ctx actor.Context, m *introduced) {
 	if p == nil {
 		p = &person{}
 		f.people[address] = p
+		f.met.gauges.friends.Store(int64(len(f.people)))
 	}
 	if p.contact.GetName() != "" {
 		delete(f.names, p.contact.GetName())
@@ -276,6 +277,8 @@ func (f *friends) forget(ctx actor.Context, p *person) {
 	address := p.contact.GetAddress()
 	delete(f.people, address)
 	delete(f.names, p.contact.GetName())
+	f.met.gauges.friends.Store(int64(len(f.people)))
+	f.met.gauges.online.Add(-p.counts())
 	f.dialling.cancel(address)
 	if p.pid != nil {
 		ctx.Send(p.pid, dismissed{})
@@ -360,8 +363,18 @@ func (f *friends) show(ctx actor.Context, own *enclavepb.Presence) {
 
 func (f *friends) onStanding(m *standing) {
 	if p := f.people[m.address]; p != nil {
+		f.met.gauges.online.Add(-p.counts())
 		p.presence = m.presence
+		f.met.gauges.online.Add(p.counts())
 	}
+}
+
+// counts is 1 for who is online.
+func (p *person) counts() int64 {
+	if p.online() {
+		return 1
+	}
+	return 0
 }
 
 // onListing adds how friends are, and this node.

@@ -27,15 +27,21 @@ func (lookupLate) IgnoreDeadLetterLogging() {}
 // answers whoever asked.
 //
 //	parent    node
-//	receives  enclavepb.Command, enclavepb.Listen, enclavepb.Result (from strangers, of its own questions), told, lookupLate
-//	sends     asked to book, friends and chronicle; enclavepb.Event to listeners; enclavepb.Result to who asked
+//	receives  enclavepb.Command, enclavepb.Listen, enclavepb.Result (from strangers, of its own questions), told, toldAll, lookupLate
+//	sends     asked to book, friends and chronicle; enclavepb.Event, enclavepb.Events to listeners; enclavepb.Result to who asked
 //	stops     with the node
 type frontends struct {
 	met *meet // fixed at spawn
 
-	listeners []*actor.PID       // owned, as all that follows; in the order they came, each watched
+	listeners []listener         // owned, as all that follows; in the order they came, each watched
 	lookups   map[uint64]*lookup // by number
 	drawn     uint64             // lookups so far
+}
+
+// listener is told what happens.
+type listener struct {
+	pid    *actor.PID
+	bursts bool // it takes enclavepb.Events
 }
 
 // lookup is a command about a name whose address has to be found.
@@ -58,9 +64,11 @@ func (f *frontends) Receive(ctx actor.Context) {
 	case *enclavepb.Command:
 		f.onCommand(ctx, m)
 	case *enclavepb.Listen:
-		f.onListen(ctx)
+		f.onListen(ctx, m)
 	case *told:
 		f.onTold(ctx, m)
+	case *toldAll:
+		f.onToldAll(ctx, m)
 	case *enclavepb.Result:
 		f.onResult(ctx, m)
 	case lookupLate:
@@ -78,24 +86,24 @@ func (f *frontends) onStopping(ctx actor.Context) {
 }
 
 // onListen adds a listener, once.
-func (f *frontends) onListen(ctx actor.Context) {
+func (f *frontends) onListen(ctx actor.Context, m *enclavepb.Listen) {
 	from := ctx.Sender()
 	if from == nil {
 		return
 	}
 	for _, l := range f.listeners {
-		if l.Equal(from) {
+		if l.pid.Equal(from) {
 			return
 		}
 	}
-	f.listeners = append(f.listeners, from)
+	f.listeners = append(f.listeners, listener{from, m.GetBursts()})
 	ctx.Watch(from)
 }
 
 // leave forgets a listener that is gone.
 func (f *frontends) leave(who *actor.PID) {
 	for i, l := range f.listeners {
-		if l.Equal(who) {
+		if l.pid.Equal(who) {
 			f.listeners = append(f.listeners[:i:i], f.listeners[i+1:]...)
 			return
 		}
@@ -105,7 +113,19 @@ func (f *frontends) leave(who *actor.PID) {
 // onTold tells all listeners. The event is one for all of them.
 func (f *frontends) onTold(ctx actor.Context, m *told) {
 	for _, l := range f.listeners {
-		ctx.Send(l, m.event)
+		ctx.Send(l.pid, m.event)
+	}
+}
+
+func (f *frontends) onToldAll(ctx actor.Context, m *toldAll) {
+	for _, l := range f.listeners {
+		if l.bursts {
+			ctx.Send(l.pid, m.events)
+			continue
+		}
+		for _, e := range m.events.GetEvents() {
+			ctx.Send(l.pid, e)
+		}
 	}
 }
 

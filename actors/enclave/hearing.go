@@ -2,6 +2,7 @@ package enclave
 
 import (
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,8 +19,14 @@ const (
 	streamsMost = 8        // of one friend that are remembered
 	idMost      = 64       // bytes; a longer id counts as none
 	idBase      = 36
-	unnotedMost = 1024 // inbound credit of messages on their way to the chronicle, beyond which a link is read no faster than they get there
+	unnotedMost = 4 << 20  // bytes of messages on their way to the chronicle, beyond which a link is read no faster than they get there
+	unnotedAll  = 64 << 20 // likewise of all friends, beyond which unnotedLeast is the limit of each
+	joinedMost  = 64       // messages that are stored in one write because of the mark that they share
+	joinedBytes = 64 << 10 // bytes of them, but for the last
 )
+
+// unnotedLeast is more than the largest message weighs.
+const unnotedLeast = 128 << 10
 
 // hearing is which messages of a friend have come. A node of our own numbers
 // those of each run, and sends them in order, so the last number of few runs is
@@ -31,10 +38,12 @@ type hearing struct {
 	known   map[string]bool     // ids
 	told    []*said             // of the burst that is being handled
 	last    string              // newest id in told
-	charge  uint32              // inbound credit of told
+	joined  int                 // messages at the end of told that a mark is to come for
+	size    int                 // bytes of those
+	weight  int                 // of told
 	note    uint64              // last one
 	notes   []note              // that noted is awaited of
-	unnoted uint32              // inbound credit of notes, and of told
+	unnoted int                 // weight of notes, and of told
 	again   string              // a message that came again, long after it was noted
 
 	confirmed string // the last message that was acknowledged, or should have been
@@ -44,17 +53,31 @@ type hearing struct {
 type note struct {
 	number uint64
 	id     string // of its last message that has one
-	charge uint32
+	weight int
 }
 
 // begin takes what the store has.
 func (h *hearing) begin(m *enclavepb.Heard) { h.streams = m.GetStreams() }
 
-// restart expects no answers: they may have been lost. What they were to confirm
+// restartHearing expects no answers: they may have been lost. What they were to confirm
 // comes again, and is confirmed then.
-func (h *hearing) restart() {
+func (f *friend) restartHearing() {
+	h := &f.hearing
 	h.notes = nil
-	h.unnoted = h.charge
+	f.weigh(h.weight - h.unnoted)
+}
+
+// weigh changes how much is on its way to the chronicle.
+func (f *friend) weigh(by int) {
+	f.hearing.unnoted += by
+	f.met.unnoted.Add(int64(by))
+}
+
+// lagging reports that so much is on its way to the chronicle that the links are
+// to be read no faster than it gets there.
+func (f *friend) lagging() bool {
+	n := f.hearing.unnoted
+	return n > unnotedMost || n > unnotedLeast && f.met.unnoted.Load() > unnotedAll
 }
 
 // fresh notes an id, and reports whether it is new.
@@ -123,7 +146,7 @@ func (f *friend) onPacket(ctx actor.Context, m *enclavepb.Packet) {
 	switch {
 	case m.Message == nil:
 		l.owes += m.GetCharge()
-	case f.hearing.unnoted > unnotedMost:
+	case f.lagging():
 		l.pledged += m.GetCharge()
 	default:
 		l.owes += m.GetCharge()
@@ -171,6 +194,9 @@ func (f *friend) see(ctx actor.Context, l *line, m *enclavepb.Packet) {
 		f.farewell(ctx)
 		return
 	}
+	if m.Status == nil && m.Alias == nil && m.StatusMessage == nil && f.presence.GetStatus() != Offline {
+		return
+	}
 	p := proto.CloneOf(f.presence)
 	switch {
 	case m.Status != nil:
@@ -203,8 +229,7 @@ func (f *friend) presume(ctx actor.Context, p *enclavepb.Presence) {
 		return
 	}
 	f.presence = p
-	f.tellPresence(ctx)
-	ctx.Send(f.met.book, &seen{f.address, p, uint64(f.now())})
+	f.pace.changed(ctx, f)
 }
 
 // hear takes a message, unless it has come before.
@@ -227,17 +252,39 @@ func (f *friend) hear(ctx actor.Context, m *enclavepb.Packet) {
 	if m.Timestamp == nil {
 		at = f.now()
 	}
-	s := &said{
-		address: f.address, name: f.name(), extra: m.GetExtra(),
-		entry: &enclavepb.Entry{Message: m.GetMessage(), Timestamp: at, Id: id},
-	}
+	u := &utterance{}
+	u.entry.Message, u.entry.Timestamp, u.entry.Id = m.GetMessage(), at, id
+	s := &u.said
+	s.address, s.name, s.extra, s.entry = f.address, f.name(), m.GetExtra(), &u.entry
+	h.joined++
+	h.size += len(m.GetMessage())
+	h.weight += s.weight()
+	f.weigh(s.weight())
+	h.told = append(h.told, s)
 	if id != "" {
 		h.last = id
+	}
+	if h.joined >= joinedMost || h.size > joinedBytes {
+		f.seal(s)
+	} else {
+		s.joined = true
+	}
+}
+
+// utterance is a message that has come, in one piece of memory.
+type utterance struct {
+	said  said
+	entry enclavepb.Entry
+}
+
+// seal has s stored with a mark of what has come up to it.
+func (f *friend) seal(s *said) {
+	h := &f.hearing
+	s.joined = false
+	if h.last != "" {
 		s.mark = f.mark()
 	}
-	h.charge += m.GetCharge()
-	h.unnoted += m.GetCharge()
-	h.told = append(h.told, s)
+	h.joined, h.size = 0, 0
 }
 
 // mark is the record of what has come so far; nil: there is no store.
@@ -255,19 +302,24 @@ func (f *friend) mark() *storepb.Record {
 // handOn gives a burst to the chronicle, and acknowledges what had come before.
 func (f *friend) handOn(ctx actor.Context) {
 	h := &f.hearing
-	for i, s := range h.told {
-		if i == len(h.told)-1 {
-			h.note++
-			s.note = h.note
-			h.notes = append(h.notes, note{h.note, h.last, h.charge})
-			h.last, h.charge = "", 0
+	if n := len(h.told); n > 0 {
+		s := h.told[n-1]
+		if h.joined > 0 {
+			f.seal(s)
 		}
-		ctx.Request(f.met.chronicle, s)
-	}
-	clear(h.told)
-	h.told = h.told[:0]
-	if cap(h.told) > keepTold {
-		h.told = nil
+		h.note++
+		s.note = h.note
+		h.notes = append(h.notes, note{h.note, h.last, h.weight})
+		h.last, h.weight = "", 0
+		if n == 1 {
+			ctx.Request(f.met.chronicle, s)
+		} else {
+			ctx.Request(f.met.chronicle, &saidAll{slices.Clone(h.told)})
+		}
+		clear(h.told)
+		if h.told = h.told[:0]; cap(h.told) > keepTold {
+			h.told = nil
+		}
 	}
 	if h.again != "" {
 		f.acknowledge(ctx, h.again)
@@ -276,7 +328,7 @@ func (f *friend) handOn(ctx actor.Context) {
 }
 
 // keepTold is how many messages' room is kept between bursts.
-const keepTold = 16
+const keepTold = 128
 
 // onNoted acknowledges what the chronicle has, and all before it.
 func (f *friend) onNoted(ctx actor.Context, m *noted) {
@@ -285,7 +337,7 @@ func (f *friend) onNoted(ctx actor.Context, m *noted) {
 	for len(h.notes) > 0 && h.notes[0].number <= m.note {
 		n := h.notes[0]
 		h.notes = h.notes[1:]
-		h.unnoted -= n.charge
+		f.weigh(-n.weight)
 		if n.id != "" {
 			id = n.id
 		}
@@ -296,7 +348,7 @@ func (f *friend) onNoted(ctx actor.Context, m *noted) {
 	if id != "" {
 		f.acknowledge(ctx, id)
 	}
-	if h.unnoted > unnotedMost {
+	if f.lagging() {
 		return
 	}
 	for _, l := range f.lines {

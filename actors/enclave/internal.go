@@ -1,8 +1,11 @@
 package enclave
 
 import (
+	"sync/atomic"
+
 	"github.com/asynkron/protoactor-go/actor"
 
+	"parley/actors/tree"
 	"parley/messages/enclavepb"
 	"parley/messages/linkpb"
 	"parley/messages/storepb"
@@ -13,6 +16,24 @@ import (
 // meet introduces the actors of this package to each other.
 type meet struct {
 	book, friends, strangers, outbox, chronicle, frontends *actor.PID
+
+	gauges  gauges
+	unnoted atomic.Int64 // bytes that friends have said to chronicle and that are not noted
+}
+
+// gauges are what goes on, for operators.
+type gauges struct {
+	friends, online *tree.Counter // of friends alone
+	queued          *tree.Counter // each friend adds to it
+}
+
+func newGauges(sys *actor.ActorSystem) gauges {
+	m := tree.Of(sys)
+	return gauges{
+		friends: m.Level("enclave_friends", "Contacts that are friends."),
+		online:  m.Level("enclave_friends_online", "Friends that are online."),
+		queued:  m.Level("enclave_queued", "Messages that friends have not got yet, as far as is known."),
+	}
 }
 
 type (
@@ -91,12 +112,19 @@ type (
 		extra   []byte
 		// mark is stored together with the entry, in one write, so that both survive
 		// a kill or none; also where no entry is kept. Of those of one key the last
-		// counts. nil: there is none.
+		// counts. nil: there is none, or joined.
 		mark *storepb.Record
+		// joined says that the next of saidAll is stored in the same write: they have
+		// their mark in common, which the last of them has.
+		joined bool
 		// note comes back in noted, which the sender gets when the entry and mark of
 		// this and of all said before it survive a kill, or never will. 0: no answer.
 		note uint64
 	}
+	// saidAll is what a peer said in one burst, oldest first.
+	saidAll struct{ all []*said }
+	// ours is said of a message of our own, which is kept if there is room.
+	ours struct{ said }
 	// noted answers said. From chronicle to friend.
 	noted struct{ note uint64 }
 	// progressed changes the delivery of a line. From friend to chronicle.
@@ -106,4 +134,6 @@ type (
 	}
 	// told is what people are to hear. From any to frontends.
 	told struct{ event *enclavepb.Event }
+	// toldAll is told of several, oldest first.
+	toldAll struct{ events *enclavepb.Events }
 )

@@ -101,6 +101,12 @@ func (p *paperChronicle) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *said:
 		p.onSaid(ctx, m)
+	case *saidAll:
+		for _, s := range m.all {
+			p.onSaid(ctx, s)
+		}
+	case *ours:
+		p.onSaid(ctx, &m.said)
 	case *progressed:
 		if p.state == nil {
 			p.state = map[string][]enclavepb.Delivery{}

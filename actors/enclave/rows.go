@@ -37,6 +37,31 @@ type row struct {
 	expires  uint64 // of entry and delivery, Unix s
 	others   []*storepb.Record
 	then     func(ctx actor.Context, stored bool) // nil: nobody waits
+	joined   bool                                 // goes into the same write as the next
+}
+
+// empty reports that there is nothing to store, though somebody may wait.
+func (r *row) empty() bool { return r.entry == nil && r.id == "" && len(r.others) == 0 }
+
+// replaces reports that a row says all that an older one says.
+func (r *row) replaces(old *row) bool {
+	return r.bare() && old.bare() && r.others[0].GetKey() == old.others[0].GetKey()
+}
+
+// bare reports that there is nothing but one record.
+func (r *row) bare() bool { return r.entry == nil && r.id == "" && len(r.others) == 1 }
+
+// await has somebody told when the row is stored.
+func (r *row) await(then func(ctx actor.Context, stored bool)) {
+	first := r.then
+	if first == nil {
+		r.then = then
+		return
+	}
+	r.then = func(ctx actor.Context, stored bool) {
+		first(ctx, stored)
+		then(ctx, stored)
+	}
 }
 
 func (r *row) size() int {

@@ -164,10 +164,10 @@ func (f *friend) keepAgain(ctx actor.Context) {
 
 // tellSaid has the chronicle keep a message of our own.
 func (f *friend) tellSaid(ctx actor.Context, l *letter) {
-	ctx.Send(f.met.chronicle, &said{address: f.address, name: f.name(), entry: &enclavepb.Entry{
+	ctx.Send(f.met.chronicle, &ours{said{address: f.address, name: f.name(), entry: &enclavepb.Entry{
 		Own: true, Message: l.kept.GetMessage(), Timestamp: l.kept.GetTimestamp(), Id: l.kept.GetId(),
 		Delivery: enclavepb.Delivery_DELIVERY_QUEUED,
-	}})
+	}}})
 }
 
 // reply answers for a message, once.
@@ -293,7 +293,10 @@ func (f *friend) refuseHeld(ctx actor.Context, reason string) {
 }
 
 // count lets friends see how many messages wait.
-func (f *friend) count() { f.queued.Store(int32(len(f.sending.letters))) }
+func (f *friend) count() {
+	now := int32(len(f.sending.letters))
+	f.met.gauges.queued.Add(int64(now - f.queued.Swap(now)))
+}
 
 // forgetLetters ends all that waits for a contact that is none any more.
 func (f *friend) forgetLetters(ctx actor.Context) {

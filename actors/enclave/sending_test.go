@@ -432,10 +432,11 @@ func TestSlowChronicle(t *testing.T) {
 		w, n := quiet(t, d, nil)
 		n.talk.takes = func() time.Duration { return time.Second }
 		e := n.call("10.0.0.2:5").say(shake("x", 1))
-		for range 2 * unnotedMost {
+		const most = unnotedMost / saidBytes
+		for range 2 * most {
 			e.say(words("x"))
 		}
-		if held := e.taken - e.given; held < unnotedMost-2*settleStep || held > unnotedMost+2*settleStep {
+		if held := e.taken - e.given; held < most-2*settleStep || held > most+2*settleStep {
 			t.Errorf("%d of credit are held", held)
 		}
 		d.Run(time.Second)

@@ -35,17 +35,19 @@ func spawn(ctx actor.SpawnerContext, o Options, outbox, chronicle, frontends mak
 		book: below(ctx, nameBook), friends: below(ctx, nameFriends), strangers: below(ctx, nameStrangers),
 		outbox: below(ctx, nameOutbox), chronicle: below(ctx, nameChronicle), frontends: below(ctx, nameFrontends),
 	}
-	refused := refuseAsked(ctx.ActorSystem())
-	start := func(name string, make maker, children tree.Policy, asked bool) *actor.PID {
+	met.gauges = newGauges(ctx.ActorSystem())
+	refused := refuseLoads(ctx.ActorSystem())
+	start := func(name string, make maker, s tree.Spec) *actor.PID {
 		a := make(&o, met) // what an actor knows outlives its restart
-		return tree.Spawn(ctx, name, tree.Spec{New: func() actor.Actor { return a }, Refused: refused, Children: children, Asked: asked})
+		s.New, s.Refused = func() actor.Actor { return a }, refused
+		return tree.Spawn(ctx, name, s)
 	}
-	e := &Enclave{Frontends: start(nameFrontends, frontends, tree.Stop, true)}
-	start(nameChronicle, chronicle, tree.Stop, true)
-	start(nameOutbox, outbox, tree.Stop, true)
-	start(nameStrangers, newStrangers, tree.Stop, false)
-	e.Friends = start(nameFriends, newFriends, tree.Restart, false)
-	start(nameBook, newBook, tree.Stop, false)
+	e := &Enclave{Frontends: start(nameFrontends, frontends, tree.Spec{Asked: true, Limit: frontendsMailbox, Inline: true})}
+	start(nameChronicle, chronicle, tree.Spec{Asked: true, Limit: chronicleMailbox})
+	start(nameOutbox, outbox, tree.Spec{Asked: true})
+	start(nameStrangers, newStrangers, tree.Spec{})
+	e.Friends = start(nameFriends, newFriends, tree.Spec{Children: tree.Restart})
+	start(nameBook, newBook, tree.Spec{})
 	return e
 }
 

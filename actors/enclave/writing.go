@@ -16,8 +16,10 @@ const (
 	rowsAtOnce  = 200       // rows in one Write: with all they can have fewer than its 1,000 records
 	rowsBytes   = 128 << 10 // bytes in one Write, but for the first row
 	writeTries  = 3
-	writePause  = time.Second // between them
-	lossesEvery = time.Minute // that the log tells of what was lost, at most
+	writePause  = time.Second           // between them
+	gatherTime  = 10 * time.Millisecond // from the beginning of one Write to that of the next, unless there is much
+	gatherMost  = 512                   // rows that were put, which is much
+	lossesEvery = time.Minute           // that the log tells of what was lost, at most
 )
 
 // writing is the way of rows to the store: one Write at a time, which takes with
@@ -30,6 +32,9 @@ type writing struct {
 	came   uint64          // rows, so far
 	over   uint64          // of them, those that are stored, or never will be
 	timer  *tree.Timer
+	began  time.Time   // the last Write
+	put    int         // rows since then
+	gather *tree.Timer // until gatherDue; nil: it is not awaited
 
 	lost   int // entries that the log has not told of
 	silent time.Time
@@ -48,8 +53,20 @@ type flight struct {
 // writeAgain says that a Write is to be tried again, or has taken too long.
 type writeAgain struct{ serial uint64 }
 
+// gatherDue says that it is time for the next Write.
+type gatherDue struct{}
+
 // IgnoreDeadLetterLogging marks messages that may find chronicle stopped.
 func (writeAgain) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging marks messages that may find chronicle stopped.
+func (gatherDue) IgnoreDeadLetterLogging() {}
+
+func (w *writing) stop() {
+	w.timer.Stop()
+	w.gather.Stop()
+	w.gather = nil
+}
 
 // put has a row written, behind all earlier ones.
 func (c *chronicle) put(ctx actor.Context, r *row) {
@@ -60,7 +77,19 @@ func (c *chronicle) put(ctx actor.Context, r *row) {
 		return
 	}
 	w := &c.writing
-	if r.entry == nil && r.id == "" && len(r.others) == 0 && r.then == nil {
+	w.put++
+	if r.empty() {
+		w.await(ctx, r)
+		return
+	}
+	if n := len(w.queue); n > 0 && r.replaces(w.queue[n-1]) {
+		last := w.queue[n-1]
+		w.bytes += r.size() - last.size()
+		last.others = r.others
+		if r.then != nil {
+			last.await(r.then)
+		}
+		c.send(ctx)
 		return
 	}
 	w.came++
@@ -72,28 +101,99 @@ func (c *chronicle) put(ctx actor.Context, r *row) {
 	c.send(ctx)
 }
 
-// send makes a Write of what waits, unless one is under way.
+// await has who waits for a row with nothing in it told when all before it is
+// stored.
+func (w *writing) await(ctx actor.Context, r *row) {
+	switch {
+	case r.then == nil:
+	case len(w.queue) > 0:
+		w.queue[len(w.queue)-1].await(r.then)
+	case w.flight != nil:
+		w.flight.rows[len(w.flight.rows)-1].await(r.then)
+	default:
+		r.then(ctx, true)
+	}
+}
+
+// send makes a Write of what waits, unless one is under way, or the last one was a
+// moment ago: each costs the disk as much as hundreds of rows.
 func (c *chronicle) send(ctx actor.Context) {
 	w := &c.writing
 	if w.flight != nil || len(w.queue) == 0 {
 		return
 	}
+	now := time.Now()
+	if wait := gatherTime - now.Sub(w.began); wait > 0 && len(w.queue) < rowsAtOnce && w.put < gatherMost && w.bytes < rowsBytes {
+		if w.gather == nil {
+			w.gather = tree.After(ctx, wait, gatherDue{})
+		}
+		return
+	}
+	rows := w.next()
+	if len(rows) == 0 {
+		return // those that they are joined with are being put
+	}
+	w.flight = &flight{rows: rows, write: compose(rows, c.sealing.current())}
+	c.try(ctx)
+}
+
+func (c *chronicle) onGatherDue(ctx actor.Context) {
+	c.writing.gather = nil
+	c.writing.began = time.Time{}
+	c.send(ctx)
+}
+
+// next takes the rows of one Write off the queue; none: all are joined with one that
+// is not there yet.
+func (w *writing) next() []*row {
 	n, size := 0, 0
-	for ; n < len(w.queue) && n < rowsAtOnce; n++ {
-		if size += w.queue[n].size(); n > 0 && size > rowsBytes {
+	for i, r := range w.queue {
+		if size += r.size(); n > 0 && (i >= rowsAtOnce || size > rowsBytes) {
 			break
 		}
-		if key := sentKey(w.queue[n].address, w.queue[n].id); w.unsent[key] == w.queue[n] {
-			delete(w.unsent, key)
+		if !r.joined {
+			n = i + 1
 		}
+	}
+	if n == 0 {
+		return nil
 	}
 	rows := slices.Clone(w.queue[:n])
 	clear(w.queue[:n])
 	if w.queue = w.queue[n:]; len(w.queue) == 0 {
 		w.queue = nil
 	}
-	w.flight = &flight{rows: rows, write: compose(rows, c.sealing.current())}
-	c.try(ctx)
+	for _, r := range rows {
+		if key := sentKey(r.address, r.id); w.unsent[key] == r {
+			delete(w.unsent, key)
+		}
+	}
+	w.put, w.began = 0, time.Now()
+	w.gather.Stop()
+	w.gather = nil
+	return rows
+}
+
+// writeLast hands over what was only gathered so far: nobody waits for an answer.
+func (c *chronicle) writeLast(ctx actor.Context) {
+	w := &c.writing
+	if !c.loaded || c.o.Store == nil || w.flight != nil {
+		return
+	}
+	if _, there := ctx.ActorSystem().ProcessRegistry.Get(c.o.Store); !there {
+		return
+	}
+	w.whole()
+	for len(w.queue) > 0 {
+		ctx.Send(c.o.Store, compose(w.next(), c.sealing.current()))
+	}
+}
+
+// whole says that what was put last is joined with nothing that is to come.
+func (w *writing) whole() {
+	if n := len(w.queue); n > 0 {
+		w.queue[n-1].joined = false
+	}
 }
 
 // try hands the flight to the store. To do so twice does no harm.
@@ -192,7 +292,7 @@ func (c *chronicle) goOn(ctx actor.Context) {
 // lose tells of entries that are not kept, not too often.
 func (c *chronicle) lose(ctx actor.Context, entries int, why string) {
 	w := &c.writing
-	tree.Of(ctx.ActorSystem()).Counter("enclave_history_lost_total", "Entries of conversations that were not kept.", "", "").Add(int64(entries))
+	historyLost(tree.Of(ctx.ActorSystem())).Add(int64(entries))
 	w.lost += entries
 	if now := time.Now(); now.Sub(w.silent) >= lossesEvery {
 		w.silent = now

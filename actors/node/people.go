@@ -7,6 +7,7 @@ import (
 	"parley/actors/tree"
 	"parley/actors/ui"
 	"parley/messages/enclavepb"
+	"parley/messages/faultpb"
 	"parley/messages/uipb"
 )
 
@@ -18,11 +19,13 @@ const textNoEnclave = "This Node has no Enclave, because its enclave-address is 
 // those who want to know, and may. Source: gateways/uiv2/PROTOCOL.md, People.
 //
 //	parent    node
-//	receives  uipb.Ask, enclavepb.Event
-//	sends     enclavepb.Listen to frontends; uipb.Announce to broadcasts; uipb.Fault to askers
+//	receives  uipb.Ask, uipb.Announced, enclavepb.Event, enclavepb.Events, ui.Followed, faultpb.Failed (from broadcasts)
+//	sends     enclavepb.Listen to frontends; uipb.Announce, ui.Follow to broadcasts; uipb.Fault to askers
 //	stops     with the node
 type people struct {
 	frontends, broadcasts *actor.PID // fixed at spawn; frontends nil: this node has no Enclave
+
+	telling telling // owned
 }
 
 // SpawnPeople starts the actor that answers contacts, addContact, acceptContact,
@@ -30,7 +33,7 @@ type people struct {
 // frontends answers enclavepb.Command and is told enclavepb.Listen; nil: this node
 // has no Enclave.
 func SpawnPeople(ctx actor.SpawnerContext, frontends, broadcasts *actor.PID) *actor.PID {
-	return tree.Spawn(ctx, "people", tree.Spec{Asked: true, New: func() actor.Actor {
+	return tree.Spawn(ctx, "people", tree.Spec{Asked: true, Limit: peopleMailbox, Refused: refuseEvents(ctx.ActorSystem()), New: func() actor.Actor {
 		return &people{frontends: frontends, broadcasts: broadcasts}
 	}})
 }
@@ -39,12 +42,20 @@ func (p *people) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		if p.frontends != nil { // who listens already still does, and is not told twice
-			ctx.Request(p.frontends, &enclavepb.Listen{})
+			ctx.Request(p.broadcasts, &ui.Follow{Opcodes: peopleOpcodes})
+			ctx.Request(p.frontends, &enclavepb.Listen{Bursts: true})
 		}
 	case *uipb.Ask:
 		p.onAsk(ctx, m)
 	case *enclavepb.Event:
-		p.onEvent(ctx, m)
+		p.onEvents(ctx, m)
+	case *enclavepb.Events:
+		p.onEvents(ctx, m.GetEvents()...)
+	case *ui.Followed:
+		p.telling.wanted = m.Wanted
+	case *uipb.Announced, *faultpb.Failed:
+		p.telling.confirmed()
+		p.tell(ctx)
 	}
 }
 
@@ -62,13 +73,22 @@ func (p *people) onAsk(ctx actor.Context, m *uipb.Ask) {
 	}
 }
 
-// onEvent tells of it. Who does not keep up loses the oldest, and is told so: a
-// friend who writes very much must not end the connection of a user interface.
-func (p *people) onEvent(ctx actor.Context, m *enclavepb.Event) {
-	if opcode := opcodeOf(m); opcode != "" {
-		ctx.Send(p.broadcasts, &uipb.Announce{
-			Response: uipb.Broadcast(opcode, m), OptIn: true, Lossy: true, Private: true,
-		})
+// onEvents tells of them who wants to know.
+func (p *people) onEvents(ctx actor.Context, all ...*enclavepb.Event) {
+	for _, e := range all {
+		p.telling.put(ctx, e)
+	}
+	p.tell(ctx)
+}
+
+// refuseEvents counts events that people has no room for.
+func refuseEvents(sys *actor.ActorSystem) func(msg any) {
+	return func(msg any) {
+		n := 1
+		if m, ok := actor.UnwrapEnvelopeMessage(msg).(*enclavepb.Events); ok {
+			n = len(m.GetEvents())
+		}
+		tree.Of(sys).Drop(tree.MailboxFull, n)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
 
+	"parley/actors/tree"
 	"parley/actors/ui"
 	"parley/messages/enclavepb"
 	"parley/messages/uipb"
@@ -164,6 +165,57 @@ func TestPeopleTells(t *testing.T) {
 		c.restart(c.people)
 		if len(c.listeners) != 2 || !c.listeners[1].Equal(c.people) {
 			t.Errorf("after a restart: %v", c.listeners)
+		}
+		c.stop()
+	})
+}
+
+// TestPeopleSkips: what nobody has subscribed to is not announced.
+func TestPeopleSkips(t *testing.T) {
+	testkit.Seeds(t, 5, func(t *testing.T, d *testkit.Driver) {
+		c := newCrowd(t, d)
+		received := &enclavepb.Event{Body: &enclavepb.Event_Received{Received: &enclavepb.Received{From: "::1", Message: "hi"}}}
+		gone := &enclavepb.Event{Body: &enclavepb.Event_Gone{Gone: &enclavepb.Gone{Address: "::1"}}}
+		both := &enclavepb.Events{Events: []*enclavepb.Event{received, gone}}
+		c.sys.Root.Send(c.people, &ui.Followed{Wanted: map[string]bool{}})
+		c.sys.Root.Send(c.people, both)
+		c.hears()
+		c.sys.Root.Send(c.people, &ui.Followed{Wanted: map[string]bool{"contactStatus": true}})
+		c.sys.Root.Send(c.people, both)
+		c.hears(&uipb.Announce{Response: uipb.Broadcast("contactStatus", gone), OptIn: true, Lossy: true, Private: true})
+		c.stop()
+	})
+}
+
+// TestPeopleOverflow: no more is on its way than is got through with, the newest
+// waits, and what was lost is counted.
+func TestPeopleOverflow(t *testing.T) {
+	testkit.Seeds(t, 3, func(t *testing.T, d *testkit.Driver) {
+		c := newCrowd(t, d)
+		const all = tellingMost + tellingWait + 100
+		for i := range all {
+			c.sys.Root.Send(c.people, &enclavepb.Event{Body: &enclavepb.Event_Gone{Gone: &enclavepb.Gone{Address: fmt.Sprint(i)}}})
+		}
+		d.Settle()
+		if n := len(c.announced); n != tellingMost {
+			t.Errorf("%d are on their way", n)
+		}
+		asked := 0
+		for _, m := range c.announced {
+			if m.GetConfirm() {
+				asked++
+			}
+		}
+		if asked != tellingMost/tellingConfirm {
+			t.Errorf("asked %d times", asked)
+		}
+		for range all {
+			c.sys.Root.Send(c.people, &uipb.Announced{})
+			d.Settle()
+		}
+		last := c.announced[len(c.announced)-1].GetResponse().GetEvent().GetGone().GetAddress()
+		if n := len(c.announced); n != all-100 || last != fmt.Sprint(all-1) || tree.Of(c.sys).Dropped(tree.LossyDropped) != 100 {
+			t.Errorf("%d were told of, the last is %s, %d were lost", n, last, tree.Of(c.sys).Dropped(tree.LossyDropped))
 		}
 		c.stop()
 	})

@@ -18,8 +18,8 @@ import (
 // exactly what it named. Source: gateways/uiv2/PROTOCOL.md, Broadcasts.
 //
 //	parent    node, daemon
-//	receives  uipb.Announce, uipb.Ask, joined, left
-//	sends     messages.Multicast to shards; uipb.Done, uipb.Announced to askers
+//	receives  uipb.Announce, uipb.Ask, Follow, joined, left
+//	sends     messages.Multicast to shards; uipb.Done, uipb.Announced to askers; Followed to who follows
 //	stops     with the process
 type broadcasts struct {
 	fanout Fanout                    // fixed at spawn
@@ -28,6 +28,7 @@ type broadcasts struct {
 	members  []listener // owned, as all that follows; sorted by member
 	retained []retained
 	level    uipb.LogLevel // last told to demand
+	follows  []follower
 }
 
 // listener is one connected user interface.
@@ -84,10 +85,14 @@ func (b *broadcasts) Receive(ctx actor.Context) {
 		b.onAnnounce(ctx, m)
 	case *uipb.Ask:
 		b.onAsk(ctx, m)
+	case *Follow:
+		b.onFollow(ctx, m)
+	case *actor.Terminated:
+		b.onGone(m)
 	case *joined:
 		b.onJoined(ctx, m)
 	case *left:
-		b.onLeft(m)
+		b.onLeft(ctx, m)
 	}
 }
 
@@ -119,10 +124,11 @@ func (b *broadcasts) onJoined(ctx actor.Context, m *joined) {
 	}
 }
 
-func (b *broadcasts) onLeft(m *left) {
+func (b *broadcasts) onLeft(ctx actor.Context, m *left) {
 	if i, known := b.find(m.member); known {
 		b.members = slices.Delete(b.members, i, i+1)
 		b.measure()
+		b.tellFollowers(ctx)
 	}
 }
 
@@ -209,6 +215,7 @@ func (b *broadcasts) onAsk(ctx actor.Context, m *uipb.Ask) {
 		return
 	}
 	b.measure()
+	b.tellFollowers(ctx) // who is answered now does not miss what happens because of that
 	ctx.Respond(&uipb.Done{})
 }
 

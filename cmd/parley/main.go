@@ -159,7 +159,7 @@ func finish(c *cobra.Command) {
 // examples are for the commands that come without.
 var examples = map[string]string{
 	"parley help":                  "  parley help sub",
-	"parley bench":                 "  parley bench relay --subscribers 100\n  parley bench limit --join\n  parley bench ui\n  parley bench mesh\n  parley bench star",
+	"parley bench":                 "  parley bench relay --subscribers 100\n  parley bench limit --join\n  parley bench ui\n  parley bench mesh\n  parley bench star\n  parley bench enclave",
 	"parley completion":            "  parley completion bash --help",
 	"parley completion bash":       "  source <(parley completion bash)",
 	"parley completion zsh":        "  source <(parley completion zsh)",

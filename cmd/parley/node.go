@@ -105,7 +105,7 @@ func serveNode(cmd *cobra.Command, values *config.Values, daemon *child.Child) e
 	if err != nil {
 		return err
 	}
-	if len(l.UI.Listeners) > 0 {
+	if len(l.UI.Listeners) > 0 || l.Enclave != nil {
 		db, err := openStore(c.DataDirectory, c.Directory(), log)
 		if err != nil {
 			return err
@@ -115,15 +115,15 @@ func serveNode(cmd *cobra.Command, values *config.Values, daemon *child.Child) e
 				log.Error("the database was not closed in order", slog.Any("error", err))
 			}
 		}()
-		l.UI.DB, l.UI.Tee, l.UI.Apply = db, tee, out.apply
-		if l.UI.Password, err = password(&c); err != nil {
+		l.DB, l.UI.Tee, l.UI.Apply = db, tee, out.apply
+		if l.Password, err = password(&c); err != nil {
 			return err
 		}
 	}
 	if c.HasEnclave() {
 		openPipes(&c, &l, log)
 	}
-	l.Identity = identity(l.UI.DB, &c, log)
+	l.Identity = identity(l.DB, &c, log)
 	if err := restrict(&c, l, log); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package pipe
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -35,6 +36,10 @@ func newEnds(sys *actor.ActorSystem, f *folder) *ends {
 		metrics.Drop(tree.LossyDropped, int(n))
 		return droppedLine(n)
 	})
+	e.out.failed = func(reason any) {
+		metrics.Panicked()
+		e.log.Error("actor panicked in its writer", slog.String("pipe", f.at(nameOut)), slog.Any("reason", reason), slog.String("stack", string(debug.Stack())))
+	}
 	e.in = &inlet{folder: f, trouble: e.trouble}
 	return e
 }

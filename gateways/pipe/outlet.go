@@ -9,11 +9,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"parley/messages/enclavepb"
 )
 
 const (
-	keepMost  = 1000                   // lines that wait for a reader
-	keepBytes = 8 << 20                // of them
+	keepMost  = 1000                   // lines and events that wait for a reader
+	keepBytes = 8 << 20                // of them, roughly
+	keepRead  = 16 << 10               // lines and events that wait where somebody reads
 	joinMost  = 32 << 10               // bytes of lines that are written at once
 	tryEvery  = 250 * time.Millisecond // whether a reader has come
 	lastWords = 500 * time.Millisecond // that a reader gets when all is over
@@ -21,8 +24,17 @@ const (
 
 // line is one for a reader, its end included. It is frozen.
 type line struct {
-	text []byte
-	lost uint64 // lines that this one says were lost
+	text  []byte
+	lost  uint64           // lines that this one says were lost
+	event *enclavepb.Event // written when its turn comes: most events nobody reads; nil: text is
+}
+
+// size is what it holds of memory, roughly.
+func (l *line) size() int {
+	if l.event != nil {
+		return l.event.Bytes()
+	}
+	return len(l.text)
 }
 
 // outlet writes lines to a pipe. What nobody reads is kept: the newest. A reader
@@ -32,6 +44,7 @@ type outlet struct {
 	trouble func(name string, reason error) // told why a pipe cannot be used; nil: it can
 	dropped func(n uint64) []byte           // the line that says so, made when somebody reads it
 	every   time.Duration                   // a reader is looked for
+	failed  func(reason any)                // told of a panic over an event, which is left out; nil: it is not caught
 
 	wake chan struct{} // something to do for run
 
@@ -39,9 +52,11 @@ type outlet struct {
 	queue []line // oldest first
 	bytes int    // of queue
 	lost  uint64 // lines, before those in queue
+	read  bool   // somebody has the pipe open
 
-	given []line // owned by run: what a reader may not have read, oldest first
-	size  int    // bytes of given; owned by run
+	given []line   // owned by run: what a reader may not have read, oldest first
+	size  int      // bytes of given; owned by run
+	parts [][]byte // scratch of run, empty
 }
 
 func newOutlet(f *folder, trouble func(string, error), dropped func(uint64) []byte) *outlet {
@@ -51,10 +66,37 @@ func newOutlet(f *folder, trouble func(string, error), dropped func(uint64) []by
 // put has a line written when its turn comes. It does not wait.
 func (o *outlet) put(text []byte) {
 	o.mu.Lock()
-	o.queue = append(o.queue, line{text: text})
-	o.bytes += len(text)
+	o.add(line{text: text})
 	o.limit()
 	o.mu.Unlock()
+	o.rouse()
+}
+
+// tell has events written when their turn comes. It does not wait.
+func (o *outlet) tell(events ...*enclavepb.Event) {
+	o.mu.Lock()
+	for _, e := range events {
+		o.add(line{event: e})
+	}
+	o.limit()
+	o.mu.Unlock()
+	o.rouse()
+}
+
+// lose counts what there was no room for.
+func (o *outlet) lose(n int) {
+	o.mu.Lock()
+	o.lost += uint64(n)
+	o.mu.Unlock()
+	o.rouse()
+}
+
+func (o *outlet) add(l line) {
+	o.queue = append(o.queue, l)
+	o.bytes += l.size()
+}
+
+func (o *outlet) rouse() {
 	select {
 	case o.wake <- struct{}{}:
 	default:
@@ -63,9 +105,12 @@ func (o *outlet) put(text []byte) {
 
 // limit loses what is too much, the oldest first.
 func (o *outlet) limit() {
-	n := 0
-	for len(o.queue)-n > keepMost || o.bytes > keepBytes {
-		o.bytes -= len(o.queue[n].text)
+	n, most := 0, keepMost
+	if o.read {
+		most = keepRead
+	}
+	for len(o.queue)-n > most || o.bytes > keepBytes {
+		o.bytes -= o.queue[n].size()
 		o.lost += max(1, o.queue[n].lost)
 		o.queue[n] = line{}
 		n++
@@ -107,11 +152,21 @@ func (o *outlet) serve(ctx context.Context, file *os.File, stale bool) {
 	if stale {
 		_, _ = file.Write(newline) // or the next write will fail as well
 	}
+	o.reading(true)
 	left := o.write(ctx, file, gone)
+	o.reading(false)
 	stop()
 	o.giveBack(left + unread(file))
 	_ = file.Close()
 	<-gone
+}
+
+// reading notes whether somebody has the pipe open.
+func (o *outlet) reading(is bool) {
+	o.mu.Lock()
+	o.read = is
+	o.limit()
+	o.mu.Unlock()
 }
 
 // await closes gone when nobody reads what is written to file, or it is closed.
@@ -158,20 +213,48 @@ func (o *outlet) next(join []byte) []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.lost > 0 {
-		join = o.give(join, line{o.dropped(o.lost), o.lost})
-		o.lost = 0
+		join = o.give(join, o.lostLine())
 	}
 	n := 0
-	for ; n < len(o.queue) && (len(join) == 0 || len(join)+len(o.queue[n].text) <= joinMost); n++ {
+	for ; n < len(o.queue) && (len(join) == 0 || len(join)+o.queue[n].size() <= joinMost); n++ {
 		l := o.queue[n]
 		o.queue[n] = line{}
-		o.bytes -= len(l.text)
-		join = o.give(join, l)
+		o.bytes -= l.size()
+		if l.event == nil {
+			join = o.give(join, l)
+			continue
+		}
+		o.encode(l.event)
+		for _, text := range o.parts {
+			join = o.give(join, line{text: text})
+		}
+		clear(o.parts)
 	}
 	if o.queue = o.queue[n:]; len(o.queue) == 0 {
 		o.queue = nil
 	}
 	return join
+}
+
+// encode makes lines of an event in parts. One that makes it panic costs the node no
+// more than that event, as it would in an actor.
+func (o *outlet) encode(e *enclavepb.Event) {
+	if o.failed != nil {
+		defer func() {
+			if reason := recover(); reason != nil {
+				o.parts = o.parts[:0]
+				o.failed(reason)
+			}
+		}()
+	}
+	o.parts = appendEvent(o.parts[:0], e)
+}
+
+// lostLine says that lines were lost, once.
+func (o *outlet) lostLine() line {
+	l := line{text: o.dropped(o.lost), lost: o.lost}
+	o.lost = 0
+	return l
 }
 
 // pipeSize is how many bytes a pipe holds at most, unless somebody has made it
@@ -209,11 +292,10 @@ func (o *outlet) giveBack(n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.lost > 0 { // between these and those
-		back = append(back, line{o.dropped(o.lost), o.lost})
-		o.lost = 0
+		back = append(back, o.lostLine())
 	}
 	for _, l := range back {
-		o.bytes += len(l.text)
+		o.bytes += l.size()
 	}
 	o.queue = append(back, o.queue...)
 	o.limit()

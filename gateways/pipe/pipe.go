@@ -11,6 +11,10 @@ import (
 	"parley/messages/faultpb"
 )
 
+// mailboxBytes is how much of events may wait for the actor: what is more, readers
+// are told of as they are of what they did not read in time.
+const mailboxBytes = 16 << 20
+
 // answerTime is how long nothing may be answered until what was asked never will.
 const answerTime = 30 * time.Second
 
@@ -49,7 +53,17 @@ func (p *Pipes) Close() { p.folder.close() }
 // answers enclavepb.Command, and is told enclavepb.Listen.
 func Spawn(ctx actor.SpawnerContext, name string, p *Pipes, frontends *actor.PID) *actor.PID {
 	e := newEnds(ctx.ActorSystem(), p.folder)
-	return tree.Spawn(ctx, name, tree.Spec{New: func() actor.Actor { return &pipe{ends: e, frontends: frontends} }})
+	return tree.Spawn(ctx, name, tree.Spec{
+		Limit: mailboxBytes, Inline: true, New: func() actor.Actor { return &pipe{ends: e, frontends: frontends} },
+		Refused: func(msg any) {
+			n := 1
+			if m, ok := actor.UnwrapEnvelopeMessage(msg).(*enclavepb.Events); ok {
+				n = len(m.GetEvents())
+			}
+			tree.Of(ctx.ActorSystem()).Drop(tree.MailboxFull, n)
+			e.out.lose(n)
+		},
+	})
 }
 
 type (
@@ -69,7 +83,7 @@ func (answersLate) IgnoreDeadLetterLogging() {}
 // commands, their results and all events become lines in the other.
 //
 //	parent    node
-//	receives  spoken, answersLate, enclavepb.Result, enclavepb.Event, faultpb.Failed (from frontends)
+//	receives  spoken, answersLate, enclavepb.Result, enclavepb.Event, enclavepb.Events, faultpb.Failed (from frontends)
 //	sends     enclavepb.Command, enclavepb.Listen to frontends
 //	stops     with the node
 type pipe struct {
@@ -99,7 +113,9 @@ func (p *pipe) Receive(ctx actor.Context) {
 	case *actor.DeadLetterResponse:
 		p.onFailed(reasonLeaving)
 	case *enclavepb.Event:
-		p.lines = p.ends.tell(appendEvent(p.lines, m))
+		p.ends.out.tell(m)
+	case *enclavepb.Events:
+		p.ends.out.tell(m.GetEvents()...)
 	case answersLate:
 		p.onAnswersLate(ctx, m)
 	}
@@ -111,7 +127,7 @@ func (p *pipe) onStarted(ctx actor.Context) {
 	if !p.ends.begin(ctx.ActorSystem(), ctx.Self()) {
 		return
 	}
-	ctx.Request(p.frontends, &enclavepb.Listen{})
+	ctx.Request(p.frontends, &enclavepb.Listen{Bursts: true})
 }
 
 func (p *pipe) onStopped() {

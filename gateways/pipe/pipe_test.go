@@ -82,7 +82,7 @@ func TestAgain(t *testing.T) {
 	b.mu.Lock()
 	b.listener, b.busy = nil, false
 	b.mu.Unlock()
-	b.sys.Root.Send(b.pipe, &enclavepb.Event{Body: (*enclavepb.Event_Received)(nil)}) // a bug of who sent it
+	b.sys.Root.Send(b.pipe, (*spoken)(nil)) // a bug of who sent it
 	b.say(t, `{"cmd":"list"}`)
 	until(t, "next command", func() bool { return b.heard() == askedMost+1 })
 	if b.listener != nil {

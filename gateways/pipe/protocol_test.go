@@ -125,7 +125,8 @@ func TestPaperNames(t *testing.T) {
 		fmt.Sprintf("A line has at most %d KiB", lineMost>>10),
 		fmt.Sprintf("of %d KiB at most |", extraMost>>10),
 		fmt.Sprintf("%d commands may be unanswered", askedMost),
-		fmt.Sprintf("The newest %d,%03d lines, of %d MiB at most", keepMost/1000, keepMost%1000, keepBytes>>20),
+		fmt.Sprintf("The newest %d,%03d events and results, of %d MiB at most", keepMost/1000, keepMost%1000, keepBytes>>20),
+		fmt.Sprintf("%d,%03d for one that is there", keepRead/1000, keepRead%1000),
 		fmt.Sprintf("may take %d ms", tryEvery.Milliseconds()),
 		fmt.Sprintf("(mode %#o) and the pipes (%#o)", folderMode, pipeMode),
 	)

@@ -13,6 +13,13 @@ import (
 	"parley/gateways/link"
 )
 
+// emptyMost is how many packets without content may come in emptyTime: each is
+// nothing, and all together they are work that nobody is charged for.
+const (
+	emptyMost = 1024
+	emptyTime = 10 * time.Second
+)
+
 // packetTime is what a packet that has begun gets to be whole. Source:
 // gateways/enclave/PROTOCOL.md, Limits.
 const packetTime = 10 * time.Second
@@ -23,6 +30,7 @@ const (
 	closeTooBig   = 1009
 	reasonTooBig  = "packet too big"
 	reasonTooLate = "packet took too long"
+	reasonEmpty   = "too many empty packets"
 )
 
 // burstSize is how much is read in one call, in bytes.
@@ -41,12 +49,14 @@ type Socket struct {
 
 	out *link.Outbound // set by Bind
 
-	burst *[]byte // owned, as all that follows; nil: left is empty
-	left  []byte  // of burst, not used yet
-	head  [headerSize]byte
-	size  int  // of the payload that Next has found
-	came  bool // a packet has come whole
-	timed bool // a deadline for the packet under way is set
+	burst   *[]byte // owned, as all that follows; nil: left is empty
+	left    []byte  // of burst, not used yet
+	head    [headerSize]byte
+	size    int  // of the payload that Next has found
+	came    bool // a packet has come whole
+	timed   bool // a deadline for the packet under way is set
+	empty   int  // packets without content, since emptied
+	emptied time.Time
 
 	attempt func(fd uintptr) bool // one try to read, or to wait for it
 	patient bool                  // attempt waits
@@ -94,7 +104,23 @@ func (s *Socket) Next() error {
 			return nil
 		}
 		s.calm()
+		if s.flooded() {
+			return s.over(&link.Violation{Code: closePolicy, Reason: reasonEmpty})
+		}
 	}
+}
+
+// flooded counts a packet without content, and reports whether there were too many.
+// It looks at the clock once in emptyMost of them.
+func (s *Socket) flooded() bool {
+	if s.empty++; s.empty == 1 {
+		s.emptied = time.Now()
+	}
+	if s.empty < emptyMost {
+		return false
+	}
+	s.empty = 0
+	return time.Since(s.emptied) < emptyTime
 }
 
 // Read implements link.Socket. What it allocates grows with what came.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/gorilla/websocket"
@@ -41,6 +42,9 @@ func (u Upgrader) Upgrade(w http.ResponseWriter, r *http.Request) (*Socket, erro
 	}
 	if u.Subprotocol != "" {
 		up.Subprotocols = []string{u.Subprotocol}
+		if offers := r.Header.Values("Sec-Websocket-Protocol"); len(offers) > 1 { // the library looks at the first line only
+			r.Header.Set("Sec-Websocket-Protocol", strings.Join(offers, ","))
+		}
 	}
 	h := &hijacker{ResponseWriter: w, limit: u.Limit}
 	c, err := up.Upgrade(h, r, nil)

@@ -1558,6 +1558,51 @@ func (*Event_Progress) isEvent_Body() {}
 
 func (*Event_Gone) isEvent_Body() {}
 
+// Events are several, oldest first, for who listens to bursts. It is frozen.
+type Events struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        []*Event               `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Events) Reset() {
+	*x = Events{}
+	mi := &file_enclave_enclave_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Events) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Events) ProtoMessage() {}
+
+func (x *Events) ProtoReflect() protoreflect.Message {
+	mi := &file_enclave_enclave_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Events.ProtoReflect.Descriptor instead.
+func (*Events) Descriptor() ([]byte, []int) {
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Events) GetEvents() []*Event {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
 // Received is a message of a friend.
 type Received struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1573,7 +1618,7 @@ type Received struct {
 
 func (x *Received) Reset() {
 	*x = Received{}
-	mi := &file_enclave_enclave_proto_msgTypes[19]
+	mi := &file_enclave_enclave_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1585,7 +1630,7 @@ func (x *Received) String() string {
 func (*Received) ProtoMessage() {}
 
 func (x *Received) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[19]
+	mi := &file_enclave_enclave_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1598,7 +1643,7 @@ func (x *Received) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Received.ProtoReflect.Descriptor instead.
 func (*Received) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{19}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Received) GetFrom() string {
@@ -1657,7 +1702,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_enclave_enclave_proto_msgTypes[20]
+	mi := &file_enclave_enclave_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1669,7 +1714,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[20]
+	mi := &file_enclave_enclave_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1682,7 +1727,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{20}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Progress) GetTo() string {
@@ -1730,7 +1775,7 @@ type Gone struct {
 
 func (x *Gone) Reset() {
 	*x = Gone{}
-	mi := &file_enclave_enclave_proto_msgTypes[21]
+	mi := &file_enclave_enclave_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1742,7 +1787,7 @@ func (x *Gone) String() string {
 func (*Gone) ProtoMessage() {}
 
 func (x *Gone) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[21]
+	mi := &file_enclave_enclave_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1755,7 +1800,7 @@ func (x *Gone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gone.ProtoReflect.Descriptor instead.
 func (*Gone) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{21}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Gone) GetAddress() string {
@@ -1765,17 +1810,18 @@ func (x *Gone) GetAddress() string {
 	return ""
 }
 
-// Listen asks for Events from now on. The sender is told; it ends with the sender
-// (watched).
+// Listen asks for each Event from now on. The sender is told; it ends with the
+// sender (watched).
 type Listen struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bursts        bool                   `protobuf:"varint,1,opt,name=bursts,proto3" json:"bursts,omitempty"` // what happens at once may come as Events
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Listen) Reset() {
 	*x = Listen{}
-	mi := &file_enclave_enclave_proto_msgTypes[22]
+	mi := &file_enclave_enclave_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1833,7 @@ func (x *Listen) String() string {
 func (*Listen) ProtoMessage() {}
 
 func (x *Listen) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[22]
+	mi := &file_enclave_enclave_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1846,14 @@ func (x *Listen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listen.ProtoReflect.Descriptor instead.
 func (*Listen) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{22}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Listen) GetBursts() bool {
+	if x != nil {
+		return x.Bursts
+	}
+	return false
 }
 
 // StatusRequest asks what goes on. The answer is Status.
@@ -1812,7 +1865,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_enclave_enclave_proto_msgTypes[23]
+	mi := &file_enclave_enclave_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1824,7 +1877,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[23]
+	mi := &file_enclave_enclave_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1837,7 +1890,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{23}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{24}
 }
 
 // Status answers StatusRequest.
@@ -1853,7 +1906,7 @@ type Status struct {
 
 func (x *Status) Reset() {
 	*x = Status{}
-	mi := &file_enclave_enclave_proto_msgTypes[24]
+	mi := &file_enclave_enclave_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1865,7 +1918,7 @@ func (x *Status) String() string {
 func (*Status) ProtoMessage() {}
 
 func (x *Status) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[24]
+	mi := &file_enclave_enclave_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1878,7 +1931,7 @@ func (x *Status) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Status.ProtoReflect.Descriptor instead.
 func (*Status) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{24}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Status) GetFriends() uint32 {
@@ -1922,7 +1975,7 @@ type Kept struct {
 
 func (x *Kept) Reset() {
 	*x = Kept{}
-	mi := &file_enclave_enclave_proto_msgTypes[25]
+	mi := &file_enclave_enclave_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1934,7 +1987,7 @@ func (x *Kept) String() string {
 func (*Kept) ProtoMessage() {}
 
 func (x *Kept) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[25]
+	mi := &file_enclave_enclave_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1947,7 +2000,7 @@ func (x *Kept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kept.ProtoReflect.Descriptor instead.
 func (*Kept) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{25}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Kept) GetMessage() string {
@@ -1989,7 +2042,7 @@ type Heard struct {
 
 func (x *Heard) Reset() {
 	*x = Heard{}
-	mi := &file_enclave_enclave_proto_msgTypes[26]
+	mi := &file_enclave_enclave_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2001,7 +2054,7 @@ func (x *Heard) String() string {
 func (*Heard) ProtoMessage() {}
 
 func (x *Heard) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[26]
+	mi := &file_enclave_enclave_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2014,7 +2067,7 @@ func (x *Heard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heard.ProtoReflect.Descriptor instead.
 func (*Heard) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{26}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Heard) GetStreams() []*Stream {
@@ -2036,7 +2089,7 @@ type Stream struct {
 
 func (x *Stream) Reset() {
 	*x = Stream{}
-	mi := &file_enclave_enclave_proto_msgTypes[27]
+	mi := &file_enclave_enclave_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2048,7 +2101,7 @@ func (x *Stream) String() string {
 func (*Stream) ProtoMessage() {}
 
 func (x *Stream) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[27]
+	mi := &file_enclave_enclave_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2061,7 +2114,7 @@ func (x *Stream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stream.ProtoReflect.Descriptor instead.
 func (*Stream) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{27}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Stream) GetName() string {
@@ -2088,7 +2141,7 @@ type Sealed struct {
 
 func (x *Sealed) Reset() {
 	*x = Sealed{}
-	mi := &file_enclave_enclave_proto_msgTypes[28]
+	mi := &file_enclave_enclave_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2100,7 +2153,7 @@ func (x *Sealed) String() string {
 func (*Sealed) ProtoMessage() {}
 
 func (x *Sealed) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[28]
+	mi := &file_enclave_enclave_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2113,7 +2166,7 @@ func (x *Sealed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sealed.ProtoReflect.Descriptor instead.
 func (*Sealed) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{28}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Sealed) GetBox() []byte {
@@ -2234,7 +2287,9 @@ const file_enclave_enclave_proto_rawDesc = "" +
 	"\arequest\x18\x03 \x01(\v2\x10.enclave.ContactH\x00R\arequest\x12/\n" +
 	"\bprogress\x18\x04 \x01(\v2\x11.enclave.ProgressH\x00R\bprogress\x12#\n" +
 	"\x04gone\x18\x05 \x01(\v2\r.enclave.GoneH\x00R\x04goneB\x06\n" +
-	"\x04body\"\x98\x01\n" +
+	"\x04body\"0\n" +
+	"\x06Events\x12&\n" +
+	"\x06events\x18\x01 \x03(\v2\x0e.enclave.EventR\x06events\"\x98\x01\n" +
 	"\bReceived\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2250,8 +2305,9 @@ const file_enclave_enclave_proto_rawDesc = "" +
 	"\x02id\x18\x04 \x01(\tR\x02id\x12-\n" +
 	"\bdelivery\x18\x05 \x01(\x0e2\x11.enclave.DeliveryR\bdelivery\" \n" +
 	"\x04Gone\x12\x18\n" +
-	"\aaddress\x18\x01 \x01(\tR\aaddress\"\b\n" +
-	"\x06Listen\"\x0f\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\" \n" +
+	"\x06Listen\x12\x16\n" +
+	"\x06bursts\x18\x01 \x01(\bR\x06bursts\"\x0f\n" +
 	"\rStatusRequest\"l\n" +
 	"\x06Status\x12\x18\n" +
 	"\afriends\x18\x01 \x01(\rR\afriends\x12\x16\n" +
@@ -2294,7 +2350,7 @@ func file_enclave_enclave_proto_rawDescGZIP() []byte {
 }
 
 var file_enclave_enclave_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_enclave_enclave_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_enclave_enclave_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_enclave_enclave_proto_goTypes = []any{
 	(State)(0),            // 0: enclave.State
 	(Delivery)(0),         // 1: enclave.Delivery
@@ -2317,16 +2373,17 @@ var file_enclave_enclave_proto_goTypes = []any{
 	(*Contact)(nil),       // 18: enclave.Contact
 	(*Entry)(nil),         // 19: enclave.Entry
 	(*Event)(nil),         // 20: enclave.Event
-	(*Received)(nil),      // 21: enclave.Received
-	(*Progress)(nil),      // 22: enclave.Progress
-	(*Gone)(nil),          // 23: enclave.Gone
-	(*Listen)(nil),        // 24: enclave.Listen
-	(*StatusRequest)(nil), // 25: enclave.StatusRequest
-	(*Status)(nil),        // 26: enclave.Status
-	(*Kept)(nil),          // 27: enclave.Kept
-	(*Heard)(nil),         // 28: enclave.Heard
-	(*Stream)(nil),        // 29: enclave.Stream
-	(*Sealed)(nil),        // 30: enclave.Sealed
+	(*Events)(nil),        // 21: enclave.Events
+	(*Received)(nil),      // 22: enclave.Received
+	(*Progress)(nil),      // 23: enclave.Progress
+	(*Gone)(nil),          // 24: enclave.Gone
+	(*Listen)(nil),        // 25: enclave.Listen
+	(*StatusRequest)(nil), // 26: enclave.StatusRequest
+	(*Status)(nil),        // 27: enclave.Status
+	(*Kept)(nil),          // 28: enclave.Kept
+	(*Heard)(nil),         // 29: enclave.Heard
+	(*Stream)(nil),        // 30: enclave.Stream
+	(*Sealed)(nil),        // 31: enclave.Sealed
 }
 var file_enclave_enclave_proto_depIdxs = []int32{
 	2,  // 0: enclave.Packets.packets:type_name -> enclave.Packet
@@ -2345,18 +2402,19 @@ var file_enclave_enclave_proto_depIdxs = []int32{
 	0,  // 13: enclave.Contact.state:type_name -> enclave.State
 	17, // 14: enclave.Contact.presence:type_name -> enclave.Presence
 	1,  // 15: enclave.Entry.delivery:type_name -> enclave.Delivery
-	21, // 16: enclave.Event.received:type_name -> enclave.Received
+	22, // 16: enclave.Event.received:type_name -> enclave.Received
 	18, // 17: enclave.Event.status:type_name -> enclave.Contact
 	18, // 18: enclave.Event.request:type_name -> enclave.Contact
-	22, // 19: enclave.Event.progress:type_name -> enclave.Progress
-	23, // 20: enclave.Event.gone:type_name -> enclave.Gone
-	1,  // 21: enclave.Progress.delivery:type_name -> enclave.Delivery
-	29, // 22: enclave.Heard.streams:type_name -> enclave.Stream
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	23, // 19: enclave.Event.progress:type_name -> enclave.Progress
+	24, // 20: enclave.Event.gone:type_name -> enclave.Gone
+	20, // 21: enclave.Events.events:type_name -> enclave.Event
+	1,  // 22: enclave.Progress.delivery:type_name -> enclave.Delivery
+	30, // 23: enclave.Heard.streams:type_name -> enclave.Stream
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_enclave_enclave_proto_init() }
@@ -2391,7 +2449,7 @@ func file_enclave_enclave_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_enclave_enclave_proto_rawDesc), len(file_enclave_enclave_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -153,7 +153,7 @@ func (r *running) start(m *processpb.Launch) error {
 		return err
 	}
 	if c.DBPassword != "" {
-		if l.UI.Password, err = vault.NewSecret([]byte(c.DBPassword)); err != nil {
+		if l.Password, err = vault.NewSecret([]byte(c.DBPassword)); err != nil {
 			return err
 		}
 	}
@@ -171,7 +171,7 @@ func (r *running) start(m *processpb.Launch) error {
 		}
 		r.doors = append(r.doors, door)
 	}
-	l.UI.UIs, l.UI.DB, l.Relay, l.Metrics = d.uis(r.doors[0], &c.UI), r.db, r.doors[1], r.doors[2]
+	l.UI.UIs, l.DB, l.Relay, l.Metrics = d.uis(r.doors[0], &c.UI), r.db, r.doors[1], r.doors[2]
 	if c.HasStar() {
 		l.Star = r.doors[3]
 	}

@@ -34,6 +34,7 @@ type HouseOptions struct {
 	Listen string // ip:port; port 0 is any
 	Data   string // directory of its database; "": it keeps nothing
 	Pipes  string // directory of its named pipes; "": it has none
+	Gate   func() // called before each dial, which waits for it; nil: none
 	enclave.Options
 }
 
@@ -55,8 +56,10 @@ type House struct {
 	served sync.WaitGroup
 	cancel context.CancelFunc
 
-	mu     sync.Mutex
+	mu     sync.Mutex // guards what follows
 	events []*enclavepb.Event
+	wires  []*net.TCPConn // all that there were since the last Cut
+	dials  int            // that are over
 }
 
 // NewHouse starts a node; it ends with the test, if not before.
@@ -90,7 +93,7 @@ func NewHouse(t testing.TB, o HouseOptions) *House {
 		return actor.ReceiveFunc(func(ctx actor.Context) {
 			switch m := ctx.Message().(type) {
 			case *actor.Started:
-				h.spawn(ctx, o.Options, pipes)
+				h.spawn(ctx, o, pipes)
 				close(started)
 			case *enclavepb.Event:
 				h.mu.Lock()
@@ -100,7 +103,7 @@ func NewHouse(t testing.TB, o HouseOptions) *House {
 		})
 	}})
 	<-started
-	h.door = tcp.Listen(l, guard.Limits{}, guard.Hooks{}, enclavegate.UsualPacket)
+	h.door = tcp.Listen(&noted{l, h}, guard.Limits{}, guard.Hooks{}, enclavegate.UsualPacket)
 	g := &enclavegate.Gateway{Kind: h.kind, Links: h.links}
 	h.served.Go(func() {
 		if err := g.Serve(h.door); !errors.Is(err, net.ErrClosed) {
@@ -111,17 +114,32 @@ func NewHouse(t testing.TB, o HouseOptions) *House {
 	return h
 }
 
-func (h *House) spawn(ctx actor.Context, o enclave.Options, pipes *pipe.Pipes) {
+func (h *House) spawn(ctx actor.Context, ho HouseOptions, pipes *pipe.Pipes) {
+	o := ho.Options
 	if h.db != nil {
 		o.Store = store.Spawn(ctx, "store", store.Options{DB: h.db})
 	}
 	dialling, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
-	d := &enclavegate.Dialler{Kind: h.kind, Context: dialling, Sockets: tcp.Dialler{Limit: enclavegate.UsualPacket, Local: netip.MustParseAddr(h.IP)}}
+	local := netip.MustParseAddr(h.IP)
+	from := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))}
+	d := &enclavegate.Dialler{Kind: h.kind, Context: dialling, Sockets: tcp.Dialler{
+		Limit: enclavegate.UsualPacket, Local: local,
+		Connect: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return h.note(from.DialContext(ctx, network, address))
+		},
+	}}
 	complete := make(chan struct{})
 	o.Dial = func(m *enclavepb.Dial) *enclavepb.DialFailed {
 		<-complete // it may be asked before its links are there
-		return d.Dial(m)
+		if ho.Gate != nil {
+			ho.Gate()
+		}
+		failed := d.Dial(m)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.dials++
+		return failed
 	}
 	fan := link.SpawnShards(ctx, "fanout", h.kind)
 	h.Enclave = enclave.Spawn(ctx, o)
@@ -173,6 +191,48 @@ func (h *House) Events() []*enclavepb.Event {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return append([]*enclavepb.Event(nil), h.events...)
+}
+
+// Dials is how many dials are over.
+func (h *House) Dials() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.dials
+}
+
+// Links is how many connections there are.
+func (h *House) Links() int { return int(h.kind.Links()) }
+
+// Cut resets all connections, as a fault of the network does: what was on its way
+// is lost.
+func (h *House) Cut() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.wires {
+		_ = c.SetLinger(0) // fails only on a closed socket
+		_ = c.Close()
+	}
+	h.wires = nil
+}
+
+// noted is a listener whose connections a House can cut.
+type noted struct {
+	net.Listener
+
+	h *House
+}
+
+// Accept implements net.Listener.
+func (n *noted) Accept() (net.Conn, error) { return n.h.note(n.Listener.Accept()) }
+
+func (h *House) note(c net.Conn, err error) (net.Conn, error) {
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.wires = append(h.wires, c.(*net.TCPConn))
+	return c, nil
 }
 
 // Stop ends the node in order: friends hear of it. It may be called again.

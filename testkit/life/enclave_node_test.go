@@ -24,7 +24,9 @@ type person struct {
 	ip   string
 	dir  string
 	at   string // where friends connect, once it has started
-	port uint16 // for user interfaces
+	port uint16 // for user interfaces; 0: it has none
+	bare bool   // it has no user interfaces, so no database
+	deaf bool   // nobody sits before it
 	cmd  *exec.Cmd
 	over chan struct{} // closed when the node has ended
 
@@ -33,6 +35,7 @@ type person struct {
 	mu    sync.Mutex
 	said  strings.Builder // stderr
 	lines []line          // that cat has read, of all lives
+	texts []string        // the same
 }
 
 // line is what a front end is told. Source: gateways/enclave/PROTOCOL.md, Front
@@ -86,10 +89,14 @@ func (p *person) start(args ...string) {
 		p.t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(p.at)
-	p.cmd = exec.Command(at, append([]string{
-		"node", "--node-name", p.name, "--clandestine-port", "0", "--ui-port", "0", "--metrics-address", "off", "--star-address", "off",
+	words := []string{
+		"node", "--node-name", p.name, "--clandestine-port", "0", "--metrics-address", "off", "--star-address", "off",
 		"--enclave-address", p.ip, "--enclave-port", port, "--data-directory", p.dir,
-	}, args...)...)
+	}
+	if !p.bare {
+		words = append(words, "--ui-port", "0")
+	}
+	p.cmd = exec.Command(at, append(words, args...)...)
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "NO_COLOR=1"}
 	p.cmd.Stderr, p.over = p, make(chan struct{})
 	out, err := p.cmd.StdoutPipe()
@@ -112,12 +119,16 @@ func (p *person) start(args ...string) {
 		p.t.Fatalf("%s did not get ready: %v; it said\n%s", p.name, err, p.log())
 	}
 	p.at = ready.Enclave
-	ui, err := net.ResolveTCPAddr("tcp", ready.UI)
-	if err != nil {
-		p.t.Fatal(err)
+	if ready.UI != "" {
+		ui, err := net.ResolveTCPAddr("tcp", ready.UI)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.port = uint16(ui.Port)
 	}
-	p.port = uint16(ui.Port)
-	p.cat()
+	if !p.deaf {
+		p.cat()
+	}
 }
 
 // end ends the node, if it still runs, and waits until all was read that it had
@@ -167,7 +178,7 @@ func (p *person) cat() {
 				continue
 			}
 			p.mu.Lock()
-			p.lines = append(p.lines, l)
+			p.lines, p.texts = append(p.lines, l), append(p.texts, strings.TrimSuffix(text, "\n"))
 			p.mu.Unlock()
 		}
 		_ = cmd.Wait() // it ends with the node, however that ends

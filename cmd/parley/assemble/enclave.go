@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"golang.org/x/sys/unix"
 
 	"parley/actors/enclave"
 	"parley/actors/tree"
@@ -27,7 +30,8 @@ type enclaved struct {
 	kind     *link.Kind
 	links    *actor.PID
 	listener *tcp.Listener
-	hang     func() // ends dialling
+	hang     func()   // ends dialling
+	claimed  *os.File // folder of the pipes, locked until the process ends; nil: there are none
 }
 
 func newEnclaved(sys *actor.ActorSystem, c *config.Node, l *Listeners) *enclaved {
@@ -70,8 +74,39 @@ func (e *enclaved) spawn(ctx actor.Context, c *config.Node, l *Listeners, db, sa
 	dialler.Links = e.links
 	close(complete)
 	if l.Pipes != nil {
-		pipe.Spawn(ctx, "pipe", l.Pipes, e.Frontends)
+		e.usePipes(ctx, c.EnclaveDirectory(l.UI.Dropped), l.Pipes)
 	}
+}
+
+// usePipes starts the front end of the pipes in a folder, unless another node uses
+// them: each would get some of the lines. A node with a database has its data
+// directory to itself by then; one without has no other lock than this.
+func (e *enclaved) usePipes(ctx actor.Context, folder string, pipes *pipe.Pipes) {
+	var err error
+	if e.claimed, err = claim(folder); err != nil {
+		pipes.Close()
+		tree.Log(ctx.ActorSystem()).Warn("no named pipes for front ends of the Enclave", slog.Any("error", err))
+		return
+	}
+	pipe.Spawn(ctx, "pipe", pipes, e.Frontends)
+}
+
+// claim locks a folder. The lock lives as long as the file is open: nothing of it
+// is left of a process that was killed.
+func claim(folder string) (*os.File, error) {
+	f, err := os.Open(folder)
+	if err != nil {
+		return nil, fmt.Errorf("assemble: %w", err)
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		return f, nil
+	}
+	_ = f.Close()
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, fmt.Errorf("assemble: another node uses the pipes in %q: give this one another --data-directory", folder)
+	}
+	return nil, fmt.Errorf("assemble: cannot lock %q: %w", folder, err)
 }
 
 // count has the counters there from the start that are counted later.

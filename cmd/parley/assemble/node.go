@@ -13,6 +13,7 @@ import (
 	"parley/actors/mesh"
 	"parley/actors/node"
 	"parley/actors/relay"
+	"parley/actors/store"
 	"parley/actors/tree"
 	"parley/actors/vault"
 	"parley/cmd/parley/config"
@@ -35,6 +36,8 @@ type Listeners struct {
 	TLS     *tls.Config  // of Relay and Star; nil: plain
 	UI      NodeUI
 
+	DB       *store.DB     // closed by who opened it, behind Stop; nil: nothing is kept, and UI has no listeners
+	Password *vault.Secret // of the database, as configured; nil: none. Closed by the node
 	Identity Identity
 }
 
@@ -49,6 +52,8 @@ type Node struct {
 	root  *actor.PID
 	links *actor.PID
 	vault *actor.PID
+	db    *actor.PID // nil: nothing is kept, as safe
+	safe  *actor.PID
 	door  *guard.Door
 	kind  *link.Kind
 	mesh  *meshed     // nil: it is in none
@@ -114,12 +119,11 @@ func doorLimits(c *config.Node) guard.Limits {
 func (n *Node) features(ctx actor.Context, c *config.Node, l *Listeners) {
 	limits := relay.Limits{ChannelsPerClient: c.MaxChannelsPerClient, Channels: c.MaxChannels}
 	fan := link.SpawnShards(ctx, "fanout", n.kind)
-	var db *actor.PID
-	if n.ui != nil {
-		db = n.ui.spawnStore(ctx)
+	if l.DB != nil {
+		n.db = store.Spawn(ctx, "store", store.Options{DB: l.DB})
 	}
 	if n.mesh != nil {
-		n.mesh.spawn(ctx, c, l.Identity, c.Host(l.port()), fan, db)
+		n.mesh.spawn(ctx, c, l.Identity, c.Host(l.port()), fan, n.db)
 	}
 	channels := relay.SpawnChannels(ctx, limits, relay.Fanout{Shards: fan.Shards, Gauges: fan.Gauges}, n.mesh.relay())
 	n.vault = vault.Spawn(ctx, vault.Limits{Workers: c.PasswordWorkers, Queue: c.PasswordQueue})
@@ -132,12 +136,12 @@ func (n *Node) features(ctx actor.Context, c *config.Node, l *Listeners) {
 	if n.star != nil {
 		n.star.spawn(ctx, c, l.Identity.Seed)
 	}
-	var safe, status *actor.PID
-	if n.ui != nil {
-		safe = n.ui.spawnSafe(ctx, n.vault)
+	var status *actor.PID
+	if l.DB != nil {
+		n.safe = vault.SpawnSafe(ctx, "safe", vault.SafeSpec{Store: n.db, Vault: n.vault, Initial: l.Password})
 	}
 	if n.enclave != nil {
-		n.enclave.spawn(ctx, c, l, db, safe)
+		n.enclave.spawn(ctx, c, l, n.db, n.safe)
 	}
 	if n.ui != nil {
 		status = n.ui.spawn(ctx, n, c, l)
@@ -234,13 +238,14 @@ func (n *Node) Stop(ctx context.Context) error {
 	left += more
 	enclaveErr := n.enclave.stop(ctx, n.sys)
 	meshErr := n.mesh.stop(ctx, n.sys)
-	if n.ui != nil {
-		uiErr = errors.Join(uiErr, wait(ctx, "store", flush(ctx, n.sys, n.ui.db)))
+	var storeErr error
+	if n.db != nil {
+		storeErr = wait(ctx, "store", flush(ctx, n.sys, n.db))
 	}
 	stopErr := wait(ctx, "actors", n.sys.Root.StopFuture(n.root))
 	n.sys.Shutdown()
 	if left > 0 {
 		tree.Log(n.sys).Warn("clients cut off", slog.Int64("clients", left))
 	}
-	return errors.Join(uiErr, err, starErr, enclaveErr, meshErr, stopErr)
+	return errors.Join(uiErr, err, starErr, enclaveErr, meshErr, storeErr, stopErr)
 }

@@ -11,10 +11,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"parley/actors/node"
-	"parley/actors/store"
 	"parley/actors/tree"
 	"parley/actors/ui"
-	"parley/actors/vault"
 	"parley/cmd/parley/config"
 	"parley/gateways/guard"
 	"parley/gateways/uiv2"
@@ -22,23 +20,19 @@ import (
 	"parley/messages/vaultpb"
 )
 
-// NodeUI is what a node needs to serve user interfaces. Without listeners it
-// serves none, and needs nothing.
+// NodeUI is what a node needs to serve user interfaces, beside a database. Without
+// listeners it serves none, and needs nothing.
 type NodeUI struct {
 	UIs
-	DB       *store.DB                // closed by who opened it, behind Stop
-	Password *vault.Secret            // of the database, as configured; nil: none. Closed by the node
-	Tee      *node.Tee                // the node's log goes through it
-	Apply    func(name, value string) // an option that may change has a new value; returns at once
-	Kill     func(text string)        // ends the process as a panic does; nil: a panic
+	Tee   *node.Tee                // the node's log goes through it
+	Apply func(name, value string) // an option that may change has a new value; returns at once
+	Kill  func(text string)        // ends the process as a panic does; nil: a panic
 }
 
 // nodeUI is what such a node has more.
 type nodeUI struct {
 	with  NodeUI
 	uis   *uis
-	safe  *actor.PID
-	db    *actor.PID
 	ended chan struct{} // closed when a user interface has ended the node
 }
 
@@ -48,18 +42,6 @@ func (n *Node) newUI(c *config.Node, with NodeUI) *nodeUI {
 	return u
 }
 
-// spawnStore starts what keeps things.
-func (u *nodeUI) spawnStore(ctx actor.Context) *actor.PID {
-	u.db = store.Spawn(ctx, "store", store.Options{DB: u.with.DB})
-	return u.db
-}
-
-// spawnSafe starts what keeps secrets; the store is there by then.
-func (u *nodeUI) spawnSafe(ctx actor.Context, vaults *actor.PID) *actor.PID {
-	u.safe = vault.SpawnSafe(ctx, "safe", vault.SafeSpec{Store: u.db, Vault: vaults, Initial: u.with.Password})
-	return u.safe
-}
-
 // spawn starts what answers user interfaces; all that they ask about is there by
 // then. It returns the actor that is told how the node is connected.
 func (u *nodeUI) spawn(ctx actor.Context, n *Node, c *config.Node, l *Listeners) (status *actor.PID) {
@@ -67,16 +49,16 @@ func (u *nodeUI) spawn(ctx actor.Context, n *Node, c *config.Node, l *Listeners)
 	u.with.Tee.Attach(n.sys.Root, node.SpawnLogs(ctx, u.uis.broadcasts))
 	facts := standing(c, l)
 	status = node.SpawnStatus(ctx, u.reporting(n, c, l))
-	u.uis.spawnLinks(ctx, ui.Desk{Departed: u.safe, Routes: node.Routes(node.Answering{
+	u.uis.spawnLinks(ctx, ui.Desk{Departed: n.safe, Routes: node.Routes(node.Answering{
 		Configuration: node.SpawnConfiguration(ctx, node.Configuring{
-			Facts: func() *uipb.Configuration { return facts }, Safe: u.safe, Store: u.db, Broadcasts: u.uis.broadcasts,
+			Facts: func() *uipb.Configuration { return facts }, Safe: n.safe, Store: n.db, Broadcasts: u.uis.broadcasts,
 			Check: config.CheckRuntime, Apply: func(name, value string) {
 				u.with.Apply(name, value)
 				n.mesh.apply(n.sys, name, value)
 				n.enclave.apply(n.sys, name, value)
 			},
 		}),
-		Password:   node.SpawnPassword(ctx, u.safe, u.uis.broadcasts),
+		Password:   node.SpawnPassword(ctx, n.safe, u.uis.broadcasts),
 		Status:     status,
 		People:     node.SpawnPeople(ctx, n.enclave.front(), u.uis.broadcasts),
 		Shutdown:   node.SpawnShutdown(ctx, node.Ending{Close: u.uis.close, End: func() { close(u.ended) }}),
@@ -106,7 +88,7 @@ func (u *nodeUI) reporting(n *Node, c *config.Node, l *Listeners) node.Reporting
 // standing is the part of a configuration that does not change while a node runs.
 func standing(c *config.Node, l *Listeners) *uipb.Configuration {
 	f := &uipb.Configuration{
-		ClandestinePort: uint32(c.ClandestinePort), CurrentSchemaVersion: l.UI.DB.Report().Schema,
+		ClandestinePort: uint32(c.ClandestinePort), CurrentSchemaVersion: l.DB.Report().Schema,
 		NeighborhoodMode: c.NeighborhoodMode, NodeName: c.Name, ChainName: c.Chain,
 	}
 	if port := l.port(); port != 0 {
@@ -136,10 +118,10 @@ const openMost = 30 * time.Second
 // Opened returns when the node's database is open to it, or says why it is not.
 // Neighbors that the node was told of are kept there, for the time without.
 func (n *Node) Opened(c *config.Node) error {
-	if n.ui == nil {
+	if n.safe == nil {
 		return nil
 	}
-	answer, err := n.sys.Root.RequestFuture(n.ui.safe, &vaultpb.StandingRequest{}, openMost).Result()
+	answer, err := n.sys.Root.RequestFuture(n.safe, &vaultpb.StandingRequest{}, openMost).Result()
 	if err != nil {
 		return fmt.Errorf("node: the database password could not be looked at: %w", err)
 	}
@@ -158,7 +140,7 @@ func (n *Node) Opened(c *config.Node) error {
 // keepNeighbors puts descriptors among the secrets. Without the password those
 // of an earlier time stay.
 func (n *Node) keepNeighbors(all []string) error {
-	answer, err := n.sys.Root.RequestFuture(n.ui.safe, &vaultpb.SealRequest{Secret: &vaultpb.Secret{
+	answer, err := n.sys.Root.RequestFuture(n.safe, &vaultpb.SealRequest{Secret: &vaultpb.Secret{
 		Name: node.SecretPastNeighbors, Value: []byte(strings.Join(all, "\n")),
 	}}, openMost).Result() // a request: the safe passes over what nobody wants to hear of
 	if err != nil {

@@ -145,12 +145,28 @@ func (m *model) step(by int) {
 	}
 }
 
+// fresh tells whether somebody waits, or has said something that was not shown.
+func (m *model) fresh(c *contact) bool {
+	t := m.talks[c.address]
+	return c.state == statePending || t != nil && t.unread > 0
+}
+
+// elsewhere is how many contacts that are not shown have something new.
+func (m *model) elsewhere() (n int) {
+	for i := range m.contacts {
+		if c := &m.contacts[i]; c.address != m.at && m.fresh(c) {
+			n++
+		}
+	}
+	return n
+}
+
 // unread goes to the next contact that has something new.
 func (m *model) unread() {
 	from := m.index(m.at)
 	for i := 1; i < len(m.contacts); i++ {
 		c := &m.contacts[(from+i)%len(m.contacts)]
-		if t := m.talks[c.address]; c.state == statePending || t != nil && t.unread > 0 {
+		if m.fresh(c) {
 			m.show(c.address)
 			return
 		}

@@ -5,8 +5,9 @@ import (
 )
 
 const (
-	// linesMost of one conversation are in memory; the node has the older ones.
-	linesMost = 2000
+	// linesMost of one conversation are in memory, or scrolledMost while somebody
+	// reads older ones; the node has the rest.
+	linesMost, scrolledMost = 2000, 20_000
 	// earlyMost news of messages are kept whose ids are not known yet.
 	earlyMost = 100
 )
@@ -25,6 +26,7 @@ type line struct {
 // conversation is what was said with one contact.
 type conversation struct {
 	lines   []*line // oldest first
+	top     uint64  // no line has a higher serial
 	more    bool    // the node has older ones
 	loaded  bool    // the newest page came
 	loading bool    // a page was asked for
@@ -56,12 +58,18 @@ func (c *conversation) oldest() uint64 {
 
 // add puts a line at the end. false: it is there already.
 func (c *conversation) add(l *line) bool {
-	if l.serial != 0 && slices.ContainsFunc(c.lines, func(o *line) bool { return o.serial == l.serial }) {
+	if l.serial != 0 && l.serial <= c.top && slices.ContainsFunc(c.lines, func(o *line) bool { return o.serial == l.serial }) {
 		return false
 	}
 	c.lines = append(c.lines, l)
-	if over := len(c.lines) - linesMost; over > 0 && c.up == 0 {
-		c.lines = slices.Clone(c.lines[over:])
+	c.top = max(c.top, l.serial)
+	most := linesMost
+	if c.up > 0 {
+		most = scrolledMost
+	}
+	if over := len(c.lines) - most; over > 0 {
+		clear(c.lines[:over])
+		c.lines = c.lines[over:]
 		c.more = c.more || c.oldest() != 0
 	}
 	return true
@@ -97,6 +105,7 @@ func (c *conversation) reload(entries []entry, more bool) (fresh int) {
 	} else {
 		c.more = more
 	}
+	c.top = c.newest()
 	c.loaded, c.locked = true, nil
 	return fresh
 }

@@ -104,7 +104,7 @@ func (m *model) send() {
 		m.tell("%s is ignored: Ctrl-Y accepts, then send", c.title())
 		return
 	case m.down != "":
-		m.tell("there is no connection; what you typed stays until there is one")
+		m.tell(noConnection + "; what you typed stays until there is one")
 		return
 	}
 	m.sends++

@@ -36,7 +36,6 @@ type link struct {
 	lost    atomic.Bool   // news were left out
 	started chan struct{} // has room for one: a Node may have come
 	done    chan struct{} // closed by run
-	place   talk.Place    // of all questions; owned by run, after dial
 }
 
 // dial opens a session. The first connection must succeed.
@@ -167,10 +166,6 @@ func (l *link) join() (over <-chan struct{}, err error) {
 		return nil, err
 	}
 	over = l.session.Gone()
-	l.place = talk.Anywhere
-	if _, ok := l.session.AtNode(); ok { // else a Node listens where a Daemon would
-		l.place = talk.Node // what is said here is not for the Daemon
-	}
 	if _, err := l.put(talk.Question{Opcode: "subscribe", Payload: subscription()}); err != nil {
 		return nil, err
 	}
@@ -231,7 +226,7 @@ func (l *link) ask(r request) {
 
 // put asks the Node.
 func (l *link) put(q talk.Question) (jsontext.Value, error) {
-	q.Place = l.place
+	q.Place = talk.Node // what is said here is not for the Daemon
 	return l.session.Ask(l.ctx, q)
 }
 

@@ -15,6 +15,9 @@ import (
 // noteTime is how long a note is shown.
 const noteTime = 10 * time.Second
 
+// noConnection begins notes that are over as soon as there is one.
+const noConnection = "there is no connection"
+
 // model is what is known and shown. The loop of the terminal library owns it.
 type model struct {
 	node node
@@ -81,6 +84,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		for _, n := range msg {
 			m.hear(n)
 		}
+		m.clamp()
 		if msg != nil {
 			cmd = m.listen
 		}
@@ -103,6 +107,9 @@ func (m *model) hear(n any) {
 	switch n := n.(type) {
 	case connected:
 		m.down = ""
+		if strings.HasPrefix(m.note, noConnection) {
+			m.note = ""
+		}
 		m.refresh(&n.list)
 	case disconnected:
 		m.down = n.why

@@ -337,3 +337,62 @@ func TestTyping(t *testing.T) {
 	s.has(`> two lines[2J\u202exx`)
 	s.whole()
 }
+
+// TestNoConnectionIsOver : what was said of it does not outlive it.
+func TestNoConnectionIsOver(t *testing.T) {
+	for _, keys := range [][]string{{"hello", "enter"}, {"ctrl+o", "10.0.0.9", "enter"}} {
+		s := chatting(t, 80, 24)
+		s.hear(disconnected{"gone"})
+		s.press(keys...)
+		s.has("there is no connection")
+		s.hear(people())
+		s.hasNot("there is no connection")
+	}
+	s := chatting(t, 80, 24)
+	s.hear(disconnected{"gone"}, received{carol, entry{serial: 1, text: "one", at: noon}}, people())
+	s.has(`"carol": one`)
+}
+
+// TestNarrow has no room for contacts, and tells of them in a word.
+func TestNarrow(t *testing.T) {
+	s := chatting(t, 40, 12)
+	s.has("-- news: Tab (1) --") // erin waits
+	s.hear(received{carol, entry{serial: 1, text: "one", at: noon}})
+	s.do(noteOver(s.m.notes))
+	s.has("-- news: Tab (2) --")
+	s.press("tab", "tab")
+	s.hear(gone{erin})
+	s.do(noteOver(s.m.notes))
+	s.hasNot("news")
+}
+
+// TestFloodWhileReading older messages: they stay where they are, and what is in
+// memory has an end.
+func TestFloodWhileReading(t *testing.T) {
+	s := chatting(t, 80, 24)
+	flood := func(from, to uint64) {
+		var all []any
+		for i := from; i <= to; i++ {
+			all = append(all, received{bob, entry{serial: i, text: fmt.Sprintf("line %d.", i), at: noon + 300}})
+		}
+		s.hear(all...)
+	}
+	flood(7, 100)
+	s.press("pgup")
+	before := s.row("line 70.")
+	flood(101, 3000)
+	s.has(before, "there is more below")
+	if n := len(s.m.talk(bob).lines); n != 3000 {
+		t.Errorf("%d lines", n)
+	}
+	flood(3001, 3001+scrolledMost)
+	if n := len(s.m.talk(bob).lines); n != scrolledMost {
+		t.Errorf("%d lines, want %d", n, scrolledMost)
+	}
+	s.has("there is more above", "there is more below")
+	s.m.talk(bob).up = 0
+	flood(4002+scrolledMost, 4002+scrolledMost)
+	if n := len(s.m.talk(bob).lines); n != linesMost {
+		t.Errorf("%d lines, want %d", n, linesMost)
+	}
+}

@@ -30,7 +30,7 @@ func (m *model) shown() *contact {
 // do asks the node, if there is a connection.
 func (m *model) do(r request) {
 	if m.down != "" {
-		m.tell("there is no connection; try again when there is")
+		m.tell(noConnection + "; try again when there is")
 		return
 	}
 	m.node.Do(r)

@@ -179,6 +179,8 @@ func (m *model) notice() string {
 		return m.look.warn.Styled(fit("no connection: "+plain(m.down, show.Most), m.width))
 	case t != nil && t.up > 0:
 		return m.look.soft.Styled(fit("-- there is more below: PgDn --", m.width))
+	case m.layout().list == 0 && m.elsewhere() > 0:
+		return m.look.fresh.Styled(fit(fmt.Sprintf("-- news: Tab (%d) --", m.elsewhere()), m.width))
 	}
 	return m.look.rule.Styled(strings.Repeat("-", m.width))
 }

@@ -43,11 +43,11 @@ func Command() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "conform",
 		Short:   "Run a protocol's cases against any implementation",
-		Example: "  parley conform star 127.0.0.1:9090\n  parley conform enclave 127.0.0.1:7776 --friend 127.0.0.2",
+		Example: "  parley conform star 127.0.0.1:9090\n  parley conform enclave 127.0.0.1:7776 --friend 127.0.0.2\n  parley conform ui 127.0.0.1:5333",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(starCommand(), enclaveCommand())
+	c.AddCommand(starCommand(), enclaveCommand(), uiCommand())
 	return c
 }
 

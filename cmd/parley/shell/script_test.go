@@ -263,7 +263,7 @@ func TestCandidates(t *testing.T) {
 	sh := &shell{desk: &verbs.Desk{}}
 	for line, want := range map[string]string{
 		"conn":                     "connection-status",
-		"help con":                 "configuration connection-status",
+		"help con":                 "configuration connection-status contacts",
 		"setup --log-l":            "--log-level",
 		"setup --log-level ":       "off error warn info debug trace",
 		"setup --log-level de":     "debug",

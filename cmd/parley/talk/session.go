@@ -67,6 +67,8 @@ type Question struct {
 	Payload any // becomes a JSON object; nil: {}
 	Place   Place
 	Secret  bool // Payload holds one: it is sent to trusted users' servers only
+
+	tells bool // who answers by itself is a Node: a Daemon never does
 }
 
 // Session is a conversation partner: it is connected to the Daemon or to the
@@ -127,7 +129,7 @@ func (s *Session) set(w *wire) {
 // AtNode tells whether the connection is one to the Node, and its port.
 func (s *Session) AtNode() (port uint16, ok bool) {
 	w := s.wire()
-	if w == nil || w.role != roleNode || w.over() {
+	if w == nil || w.role() != roleNode || w.over() {
 		return 0, false
 	}
 	return w.port, true
@@ -171,7 +173,7 @@ func (s *Session) place(ctx context.Context, p Place) (*wire, error) {
 	}
 	w := s.wire()
 	if w != nil && !w.over() {
-		if p != Daemon || w.role == roleDaemon {
+		if p != Daemon || w.role() == roleDaemon {
 			return w, nil
 		}
 		w.leave()
@@ -231,7 +233,7 @@ func (s *Session) Ask(ctx context.Context, q Question) (jsontext.Value, error) {
 			return nil, err
 		}
 		r, again := reply{err: errors.New("the Node comes and goes")}, true
-		if q.Place != Node || w.role == roleNode {
+		if q.Place != Node || w.role() == roleNode {
 			r, again = s.askAt(ctx, w, &q, payload)
 		}
 		if !again || try == tries {
@@ -253,6 +255,9 @@ func (s *Session) askAt(ctx context.Context, w *wire, q *Question, payload jsont
 		return r, false
 	}
 	r = w.ask(ctx, s.number(), q, payload, s.o.answer)
+	if r.err == nil && r.node == 0 && q.tells {
+		w.lone.Store(w.dialled == roleDaemon)
+	}
 	if r.err == nil && r.node != 0 {
 		if w, r.err = s.follow(ctx, w, r.node); r.err != nil {
 			var gone *Nobody
@@ -277,13 +282,14 @@ func (s *Session) number() uint64 {
 	return s.next
 }
 
-// ToNode sees to it that the connection is one to the Node. No Node is a
-// *Refused with CodeNoNode.
+// ToNode sees to it that the connection is one to the Node, be it that a Daemon
+// names one, or that it listens where a Daemon would. No Node is a *Refused with
+// CodeNoNode.
 func (s *Session) ToNode(ctx context.Context) error {
 	if _, at := s.AtNode(); at {
 		return nil
 	}
-	_, err := s.Ask(ctx, Question{Opcode: "descriptor"})
+	_, err := s.Ask(ctx, Question{Opcode: "descriptor", tells: true})
 	return err
 }
 
@@ -311,7 +317,7 @@ func (s *Session) Tell(ctx context.Context, opcode string, payload any) error {
 // tells how the Node ended.
 func (s *Session) why(ctx context.Context, w *wire, q *Question, err error) error {
 	err = farewell(err)
-	if w.role == roleDaemon {
+	if w.role() == roleDaemon {
 		return &Lost{Opcode: q.Opcode, Why: err}
 	}
 	crash, _ := s.Fate(ctx, s.o.moment) // without it the farewell must do

@@ -18,12 +18,12 @@ func (s *Session) mayHear(ctx context.Context, w *wire, q *Question) error {
 	}
 	uid, err := s.owner(w)
 	if err != nil {
-		return &Stranger{Role: w.role, Port: w.port, err: err}
+		return &Stranger{Role: w.role(), Port: w.port, err: err}
 	}
-	if s.trusts(uid) || w.role == roleNode && s.isRealUser(ctx, uid) {
+	if s.trusts(uid) || w.role() == roleNode && s.isRealUser(ctx, uid) {
 		return nil
 	}
-	return &Stranger{Role: w.role, Port: w.port, UID: uid}
+	return &Stranger{Role: w.role(), Port: w.port, UID: uid}
 }
 
 // Owner is the user that runs the server which there is a connection to. trusted

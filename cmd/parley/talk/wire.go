@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,7 +29,8 @@ const (
 // wire is one connection. Its reader ends with it.
 type wire struct {
 	c         *ws.Client
-	role      string
+	dialled   string      // as which of the two
+	lone      atomic.Bool // it turned out to be a Node where a Daemon would listen
 	port      uint16
 	broadcast func(Broadcast)
 	past      []uint32      // pids of Nodes whose end is no news: a Daemon tells newcomers of it again
@@ -66,11 +68,19 @@ func dialWire(ctx context.Context, role string, port uint16, past []uint32, broa
 		return nil, err
 	}
 	w := &wire{
-		c: c, role: role, port: port, broadcast: broadcast, past: past, ended: make(chan struct{}),
+		c: c, dialled: role, port: port, broadcast: broadcast, past: past, ended: make(chan struct{}),
 		asks: map[uint64]*asking{}, crashed: make(chan struct{}),
 	}
 	go w.read()
 	return w, nil
+}
+
+// role is which of the two servers this is, as far as is known.
+func (w *wire) role() string {
+	if w.lone.Load() {
+		return roleNode
+	}
+	return w.dialled
 }
 
 // leave ends the connection from here.
@@ -98,7 +108,7 @@ func (w *wire) read() {
 			return
 		}
 		if err := w.take(b); err != nil {
-			w.end(&Malformed{Role: w.role, Port: w.port, err: err})
+			w.end(&Malformed{Role: w.role(), Port: w.port, err: err})
 			_ = w.c.Close()
 			return
 		}
@@ -131,7 +141,7 @@ func (w *wire) take(b []byte) error {
 	case f.fault != nil: // of no conversation: nobody to tell
 		return nil
 	case f.opcode == "redirect":
-		if w.role == roleNode {
+		if w.role() == roleNode {
 			return errors.New("a Node does not redirect")
 		}
 		r, err := parseRedirect(f.payload)
@@ -202,7 +212,7 @@ func (w *wire) misunderstood(payload jsontext.Value) {
 	defer w.mu.Unlock()
 	for id, a := range w.asks {
 		delete(w.asks, id)
-		a.to <- reply{err: &Refused{Code: 1<<63 | 4, Message: "the " + w.role + " did not understand: " + in.Message}}
+		a.to <- reply{err: &Refused{Code: 1<<63 | 4, Message: "the " + w.role() + " did not understand: " + in.Message}}
 	}
 }
 
@@ -231,7 +241,7 @@ func (w *wire) ask(ctx context.Context, id uint64, q *Question, payload jsontext
 		return reply{err: ctx.Err()}
 	case <-timer.C:
 		w.forget(id)
-		return reply{err: &Silent{Opcode: q.Opcode, Role: w.role, After: limit}}
+		return reply{err: &Silent{Opcode: q.Opcode, Role: w.role(), After: limit}}
 	}
 }
 

@@ -101,7 +101,8 @@ func contactsVerb(d *Desk) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "contacts [add|accept|ignore|remove|import] [ADDRESS] [NAME]",
 		Short: "List the people that the Node knows, or change the list",
-		Long: `List the people that the Node knows, or change the list. An ADDRESS is an IP, IP:port or [IP]:port; of a contact, its name will do.
+		Long: `List the people that the Node knows, or change the list. An ADDRESS is an IP, IP:port or [IP]:port. To ignore or remove
+a contact, its name will do.
 
   add ADDRESS [NAME]      makes a friend, or changes the name, port and notes of one
   accept ADDRESS [NAME]   lets somebody in who waits

@@ -27,8 +27,9 @@ func sendVerb(d *Desk) *cobra.Command {
 	return d.verb(&cobra.Command{
 		Use:   "send NAME MESSAGE",
 		Short: "Send a message to a friend",
-		Long: `Send a message to a friend, by name or address. Several words are one message. It is done when the Node has taken the message: it waits
-there while the friend is offline. What became of it in the first moment is told.`,
+		Long: `Send a message to a friend, by name or address. Several words are one message. It is done when the Node has taken the message. What
+became of it in the first moment is told: "queued" waits in your Node, "sent" was handed to the network, "delivered" was acknowledged by
+the friend's Node.`,
 		Example: "  " + d.Prefix + "send Ann 'see you at two'\n  " + d.Prefix + "send fc12::3 Hello",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {

@@ -3,10 +3,13 @@
 package enclave
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +25,11 @@ func burst(ctx context.Context, o *Options, s *server) (r Run, err error) {
 	defer stop()
 	if err := c.SetReadDeadline(time.Now().Add(o.Duration + o.Timeout)); err != nil {
 		return r, err
+	}
+	lost := &losses{}
+	if s.front != nil {
+		s.front.listen(lost.hear)
+		defer s.front.listen(nil)
 	}
 	acks := make(chan uint64, 1<<16)
 	over := make(chan error, 1)
@@ -52,7 +60,26 @@ func burst(ctx context.Context, o *Options, s *server) (r Run, err error) {
 		return r, errors.Join(err, ctx.Err())
 	}
 	err = m.stop(&r, c.sent)
+	n := lost.count.Load()
+	r.Lost = &n
 	return r, err
+}
+
+// losses are messages that a front end was told it has lost.
+type losses struct{ count atomic.Uint64 }
+
+// droppedMark begins the line that says so. Source: gateways/enclave/PROTOCOL.md, Front ends.
+var droppedMark = []byte(`{"event":"dropped","count":`)
+
+func (l *losses) hear(line []byte, _ time.Time) {
+	rest, ok := bytes.CutPrefix(line, droppedMark)
+	if !ok {
+		return
+	}
+	digits, _, _ := bytes.Cut(rest, []byte("}"))
+	if n, err := strconv.ParseUint(string(digits), 10, 64); err == nil {
+		l.count.Add(n)
+	}
 }
 
 // hearAcks hands over the numbers that are acknowledged, the newest if there is no room, until the other side closes.

@@ -38,6 +38,7 @@ type Run struct {
 
 	Messages  uint64             `json:"messages,omitempty"`
 	PerSecond float64            `json:"per_second,omitempty"`
+	Lost      *uint64            `json:"lost,omitempty"`               // of messages: the front end had no room for them, and was told so
 	CPUMicros float64            `json:"server_cpu_us_each,omitempty"` // of a message
 	Time      *gauge.Percentiles `json:"time,omitempty"`
 	Held      *Held              `json:"memory,omitempty"`
@@ -183,6 +184,9 @@ func (x *Run) row() (head, cells []string) {
 	} else {
 		cell("messages/s", "%.0f", x.PerSecond)
 		cell("server CPU each", "%.2fµs", x.CPUMicros)
+		if x.Lost != nil {
+			cell("not told", "%.3g%%", float64(*x.Lost)/float64(max(x.Messages, 1))*100)
+		}
 	}
 	if p := x.Time; p != nil {
 		cell("p50", "%s", us(p.P50))
