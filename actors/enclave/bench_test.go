@@ -80,7 +80,7 @@ func (benchStore) Receive(ctx actor.Context) {
 func (w *bench) onSaid(ctx actor.Context) {
 	one := func(m *said) {
 		if m.note != 0 {
-			ctx.Respond(&noted{m.note})
+			ctx.Respond(&noted{note: m.note})
 		}
 		w.count(&w.heard)
 	}

@@ -39,12 +39,16 @@ func (b *book) decide(m *enclavepb.Command) (e *edit, problem string) {
 	return nil, "the address book does not know this command"
 }
 
-// befriend makes a friend of an address. Of one that is a contact, what is not
-// given stays.
+// befriend makes a friend of an address, or of a contact. Of one that is a contact,
+// what is not given stays.
 func (b *book) befriend(text, name, notes string) (e *edit, problem string) {
 	addr, port, ok := parseAddress(text)
 	if !ok {
-		return nil, strconv.Quote(text) + " is no address: write an IP, or IP:port"
+		c := b.find(text)
+		if c == nil {
+			return nil, strconv.Quote(text) + " is no address: write an IP, or IP:port"
+		}
+		addr, _, _ = parseAddress(c.GetAddress())
 	}
 	if problem = wrongName(name); problem != "" {
 		return nil, problem
@@ -65,6 +69,9 @@ func (b *book) befriend(text, name, notes string) (e *edit, problem string) {
 	c.State = enclavepb.State_STATE_FRIEND
 	if port != 0 {
 		c.Port = port
+	}
+	if own, at, ok := parseAddress(b.o.Local); ok && dialAddress(addr, c.GetPort()) == dialAddress(own, at) {
+		return nil, strconv.Quote(text) + " is the address of this node: write that of somebody else's"
 	}
 	if name != "" {
 		c.Name = name

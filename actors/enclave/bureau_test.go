@@ -42,6 +42,9 @@ type shelf struct {
 	takes   time.Duration   // for a write
 	writes  []*storepb.Write
 	reads   int
+
+	compacts int
+	torn     []string // its answers to the next storepb.Compact
 }
 
 func newShelf(t testing.TB) *shelf {
@@ -62,6 +65,16 @@ func (s *shelf) Receive(ctx actor.Context) {
 			return
 		}
 		ctx.Respond(s.read(m))
+	case *storepb.Compact:
+		if s.broken() {
+			return
+		}
+		s.compacts++
+		answer := &storepb.Compacted{Serial: m.GetSerial()}
+		if len(s.torn) > 0 {
+			answer.Error, s.torn = s.torn[0], s.torn[1:]
+		}
+		ctx.Respond(answer)
 	case later:
 		m.f(ctx)
 	}
@@ -281,6 +294,9 @@ func (b *bureau) start() {
 				}
 				if m, ok := ctx.Message().(*toldAll); ok {
 					b.told = append(b.told, m.events.GetEvents()...)
+					for _, n := range m.notes {
+						ctx.Send(n.to, n.m)
+					}
 				}
 			})
 		}}),

@@ -53,8 +53,9 @@ func (f *friends) onOpened(ctx actor.Context, m *linkpb.Opened) {
 func (f *friends) call(ctx actor.Context, c caller) {
 	address := canonical(c.m.GetRemote())
 	p := f.people[address]
+	_, ignored := f.ignored[address]
 	switch {
-	case address == "" || f.ignored[address]:
+	case address == "" || ignored:
 		refuse(ctx, c.link)
 	case p != nil:
 		ctx.RequestWithCustomSender(p.pid, c.m, c.link)

@@ -241,24 +241,6 @@ func TestStrangersLimits(t *testing.T) {
 	})
 }
 
-// TestStrangerOfOurKind has no room for a message that would be sent again: the
-// link ends, and nothing behind it counts as received.
-func TestStrangerOfOurKind(t *testing.T) {
-	testkit.Seeds(t, 3, func(t *testing.T, d *testkit.Driver) {
-		w := newWorld(t, d)
-		n := w.add("10.0.0.1", nil)
-		e := n.call("10.0.0.2:5").say(&enclavepb.Packet{Alias: proto.String("x"), Id: "run", Charge: 1})
-		big := &enclavepb.Packet{Message: proto.String(strings.Repeat("x", strangerBytes)), Id: "run-1", Charge: 5}
-		if e.say(big).gone {
-			t.Error("a message that fits was not held")
-		}
-		if !e.say(&enclavepb.Packet{Message: proto.String("x"), Id: "run-2", Charge: 1}).gone {
-			t.Error("a message that does not fit was dropped")
-		}
-		w.stop()
-	})
-}
-
 // TestAcceptInTheMiddle has packets on their way while a stranger becomes a
 // friend, and the link end then: all of it arrives, in order.
 func TestAcceptInTheMiddle(t *testing.T) {

@@ -36,12 +36,13 @@ type (
 func (loadAgain) IgnoreDeadLetterLogging() {}
 
 // chronicle is what was said. An entry has the next number of its conversation,
-// so that a page of it is a range of keys. Messages of peers are told to people at
-// once, and acknowledged when they are stored. What it knows outlives a failure.
+// so that a page of it is a range of keys. Messages of peers are told to people
+// when they are stored, and acknowledged when those have them. What it knows
+// outlives a failure.
 //
 //	parent    node
-//	receives  said, saidAll, ours, progressed, resaid, asked, storepb.Written, storepb.ReadResponse, vaultpb.StandingResponse, vaultpb.SealResponse, vaultpb.RevealResponse, faultpb.Failed (from store or safe), opened, writeAgain, loadAgain, standingDue, sweepDue, inquiryLate, gatherDue
-//	sends     noted to friend; told, toldAll to frontends; enclavepb.Result to who asked; storepb.Write, storepb.ReadRequest to store; vaultpb.StandingRequest, vaultpb.SealRequest, vaultpb.RevealRequest to safe
+//	receives  said, saidAll, ours, progressed, resaid, asked, storepb.Written, storepb.ReadResponse, storepb.Compacted, vaultpb.StandingResponse, vaultpb.SealResponse, vaultpb.RevealResponse, faultpb.Failed (from store or safe), opened, writeAgain, loadAgain, standingDue, sweepDue, inquiryLate, gatherDue
+//	sends     noted to friend; toldAll to frontends; enclavepb.Result to who asked; storepb.Write, storepb.ReadRequest, storepb.Compact to store; vaultpb.StandingRequest, vaultpb.SealRequest, vaultpb.RevealRequest to safe
 //	stops     with the node
 type chronicle struct {
 	o   *Options // fixed at spawn, as all of this block
@@ -53,7 +54,8 @@ type chronicle struct {
 	early  []early           // what came before either, oldest first
 
 	writing   writing
-	serial    uint64 // of the last question to the store or the safe
+	refusing  map[string]uint32 // epoch of a friend of which nothing is taken any more, by address
+	serial    uint64            // of the last question to the store or the safe
 	reads     map[uint64]func(ctx actor.Context, m *storepb.ReadResponse)
 	again     *tree.Timer // of loading
 	inquiries map[uint64]*inquiry
@@ -68,7 +70,7 @@ type early struct {
 
 func newChronicle(o *Options, met *meet) actor.Actor {
 	return &chronicle{
-		o: o, met: met, lasts: map[string]uint64{}, writing: newWriting(),
+		o: o, met: met, lasts: map[string]uint64{}, writing: newWriting(), refusing: map[string]uint32{},
 		reads: map[uint64]func(actor.Context, *storepb.ReadResponse){}, inquiries: map[uint64]*inquiry{},
 	}
 }
@@ -88,6 +90,8 @@ func (c *chronicle) Receive(ctx actor.Context) {
 		c.onWritten(ctx, m)
 	case *storepb.ReadResponse:
 		c.onReadResponse(ctx, m)
+	case *storepb.Compacted:
+		c.onCompacted(ctx, m)
 	case *opened:
 		c.onOpened(ctx, m)
 	case *vaultpb.StandingResponse:
@@ -244,100 +248,17 @@ func (c *chronicle) inTurn(ctx actor.Context, from *actor.PID, m any) {
 	}
 	switch m := m.(type) {
 	case *said:
-		if e := c.onSaid(ctx, from, m); e != nil {
-			ctx.Send(c.met.frontends, &told{e})
-		}
+		c.onSaidAll(ctx, from, []*said{m})
 	case *saidAll:
-		c.onSaidAll(ctx, from, m)
+		c.onSaidAll(ctx, from, m.all)
 	case *ours:
-		c.onSaid(ctx, from, &m.said)
+		c.onOurs(ctx, &m.said)
 	case *progressed:
 		c.onProgressed(ctx, m)
 	case *resaid:
 		c.onResaid(ctx, m)
 	case *asked:
 		attempt(ctx, m, func() { c.onAsked(ctx, m) })
-	}
-}
-
-// keeps reports whether an entry is kept.
-func (c *chronicle) keeps(ctx actor.Context, own bool) bool {
-	switch {
-	case c.o.Store == nil || c.o.Retention < 0:
-		return false
-	case c.blind:
-		c.lose(ctx, 1, "it could not be read so far")
-		return false
-	case c.writing.bytes > waitRowsMost, own && c.writing.bytes > ownWaitMost:
-		c.lose(ctx, 1, "more is said than the database takes")
-		return false
-	}
-	return true
-}
-
-// onSaidAll tells of a burst at once.
-func (c *chronicle) onSaidAll(ctx actor.Context, from *actor.PID, m *saidAll) {
-	all := make([]*enclavepb.Event, 0, len(m.all))
-	for _, s := range m.all {
-		if e := c.onSaid(ctx, from, s); e != nil {
-			all = append(all, e)
-		}
-	}
-	c.writing.whole()
-	c.send(ctx)
-	if len(all) > 0 {
-		ctx.Send(c.met.frontends, &toldAll{&enclavepb.Events{Events: all}})
-	}
-}
-
-// onSaid has a message stored, and returns what people are to be told of it; nil:
-// nothing.
-func (c *chronicle) onSaid(ctx actor.Context, from *actor.PID, m *said) *enclavepb.Event {
-	own := m.entry.GetOwn()
-	var serial uint64
-	keeps := c.keeps(ctx, own)
-	if keeps || m.mark != nil || m.note != 0 {
-		r := &row{address: m.address, joined: m.joined}
-		if keeps {
-			c.enter(r, m.entry)
-			serial = r.entry.GetSerial()
-		}
-		if m.mark != nil {
-			r.others = []*storepb.Record{m.mark}
-		}
-		if m.note != 0 {
-			r.then = func(ctx actor.Context, _ bool) { ctx.Send(from, &noted{m.note}) }
-		}
-		c.put(ctx, r)
-	}
-	if own {
-		return nil
-	}
-	t := &tale{}
-	t.body.Received, t.event.Body = &t.received, &t.body
-	r := &t.received
-	r.From, r.Name, r.Message, r.Timestamp = m.address, m.name, m.entry.GetMessage(), m.entry.GetTimestamp()
-	r.Extra, r.Serial = m.extra, serial
-	return &t.event
-}
-
-// tale is what people are told of a message, in one piece of memory.
-type tale struct {
-	event    enclavepb.Event
-	body     enclavepb.Event_Received
-	received enclavepb.Received
-}
-
-// enter makes a row of a new entry.
-func (c *chronicle) enter(r *row, e *enclavepb.Entry) {
-	c.lasts[r.address]++
-	r.entry = &enclavepb.Entry{
-		Serial: c.lasts[r.address], Own: e.GetOwn(), Message: shorten(e.GetMessage()), Timestamp: e.GetTimestamp(), Id: e.GetId(),
-		Delivery: e.GetDelivery(),
-	}
-	r.fresh, r.expires = true, c.o.expiry()
-	if e.GetOwn() {
-		r.id, r.delivery = e.GetId(), e.GetDelivery()
 	}
 }
 
@@ -366,7 +287,10 @@ func (c *chronicle) onResaid(ctx actor.Context, m *resaid) {
 			return
 		}
 		for _, k := range m.messages {
-			if _, ok := known[k.GetId()]; ok || sentKey(m.address, k.GetId()) == "" || !c.keeps(ctx, true) {
+			if _, ok := known[k.GetId()]; ok || sentKey(m.address, k.GetId()) == "" {
+				continue
+			}
+			if keeps, _ := c.keeps(ctx, true); !keeps {
 				continue
 			}
 			r := &row{address: m.address}

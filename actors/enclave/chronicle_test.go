@@ -29,12 +29,12 @@ func TestSaid(t *testing.T) {
 		b.say(bob, false, "hey")
 		b.say(ada, true, "run-1", "run-2")
 		b.d.Settle()
-		if len(b.told) != 3 || len(of[*noted](b)) != 0 {
+		if len(b.told) != 0 || len(of[*noted](b)) != 0 {
 			b.t.Errorf("%d events, %d notes before anything is stored", len(b.told), len(of[*noted](b)))
 		}
-		b.d.Run(gatherTime + 5*time.Millisecond)
-		if got := of[*noted](b); len(got) != 2 {
-			b.t.Errorf("%d notes", len(got))
+		b.d.Run(5 * time.Millisecond)
+		if got := of[*noted](b); len(got) != 2 || len(b.told) != 3 {
+			b.t.Errorf("%d notes, %d events", len(got), len(b.told))
 		}
 		for _, e := range b.told {
 			r := e.GetReceived()

@@ -177,20 +177,6 @@ func TestFriendGoesOffline(t *testing.T) {
 	})
 }
 
-// TestDialledItself has a contact that is this node.
-func TestDialledItself(t *testing.T) {
-	testkit.Seeds(t, 5, func(t *testing.T, d *testkit.Driver) {
-		w := newWorld(t, d)
-		n := w.add("10.0.0.1", nil)
-		n.must(add("10.0.0.1:7777", "me"))
-		d.Run(time.Hour)
-		if len(n.dials) != 1 || len(w.up(n)) != 0 {
-			t.Errorf("dialled %d times, %d links", len(n.dials), len(w.up(n)))
-		}
-		w.stop()
-	})
-}
-
 // TestHandshakeInTime ends a link that somebody else opened and says nothing on;
 // one that was dialled may be held at the other side until somebody decides there.
 func TestHandshakeInTime(t *testing.T) {

@@ -9,6 +9,13 @@
 //	chronicle   what was said, in the database
 //	frontends   commands of people, and what they are told
 //
-// A message's way: gateways/link, gateways/enclave/codec.go, friend.go,
-// frontends.go, a front end. Source: gateways/enclave/PROTOCOL.md.
+// A message's way in: gateways/tcp has its bytes, gateways/enclave/codec.go makes an
+// enclavepb.Packet of them, and gateways/link gives that to its friend (hearing.go),
+// which tells it from what came before. It goes on as said, in bursts, to chronicle,
+// which has it stored and tells it to frontends, and so to the front ends that listen
+// there; when noted comes back, friend acknowledges it. Its way out: a front end,
+// frontends, friends, friend (sending.go), to outbox and back, and its link
+// (voice.go). Of that chronicle hears by ours and progressed.
+//
+// Source: gateways/enclave/PROTOCOL.md.
 package enclave

@@ -44,11 +44,14 @@ type Options struct {
 	// Dial connects, off the actors. It returns when the link was handed over, with
 	// nil, or why it was not.
 	Dial  func(d *enclavepb.Dial) *enclavepb.DialFailed
-	Local string           // IP that this node listens on: who it is; empty: not known
+	Local string           // ip or ip:port that this node listens on: who it is; empty: not known
 	Store *actor.PID       // nil: nothing is kept
 	Safe  *actor.PID       // answers vaultpb.RevealRequest, SealRequest; nil: nothing is encrypted
 	Now   func() time.Time // nil: time.Now
 	Seed  uint64           // of jitter
+	// Listeners is how many will say enclavepb.Listen at the start: what happens
+	// before is told then.
+	Listeners int
 }
 
 // Enclave is a node's part in Enclave, running.

@@ -40,9 +40,9 @@ func (restOver) IgnoreDeadLetterLogging() {}
 // the links do not.
 //
 //	parent    friends
-//	receives  linkpb.Opened, linkpb.Malformed, linkpb.Taken, enclavepb.Packet, admitted, asked, introduced, showing, dialFailed, redialDue, handshakeLate, bothOver, presenceDue, kept, recalled, outboxAgain, noted, faultpb.Failed (from outbox or chronicle), flush, restOver, dismissed, leave
-//	sends     linkpb.Accepted, linkpb.Settled, linkpb.Close, enclavepb.Packet, messages.Paced to its links; adopted to stranger; wish, unwish, standing, left to friends; seen to book; keep, release, recall, discard to outbox; said, saidAll, ours, progressed to chronicle; told to frontends; enclavepb.Result to who asked; storepb.Write to store
-//	stops     when it is dismissed
+//	receives  linkpb.Opened, linkpb.Malformed, linkpb.Taken, enclavepb.Packet, admitted, asked, introduced, showing, dialFailed, redialDue, handshakeLate, lineOver, bothOver, presenceDue, kept, recalled, outboxAgain, noted, faultpb.Failed (from outbox or chronicle), flush, restOver, dismissed, leave
+//	sends     linkpb.Accepted, linkpb.Settled, linkpb.Close, enclavepb.Packet, messages.Paced to its links; adopted to stranger; wish, unwish, standing, left, finished to friends; seen to book; keep, release, recall, discard to outbox; said, saidAll, ours, progressed to chronicle; told to frontends; enclavepb.Result to who asked
+//	stops     when it is dismissed, and the chronicle has what came of it
 type friend struct {
 	o        *Options // fixed at spawn, as all of this block
 	met      *meet
@@ -61,13 +61,14 @@ type friend struct {
 	lines    []*line // oldest first
 	voice    *line   // that messages go over; nil: none
 	drawn    uint32  // lines so far
-	both     uint64  // tells an older bothOver
+	numbers  bool    // the peer numbers its messages, as it last said
 	redial   redial
 	sending  sending
 	hearing  hearing
 	pace     pace
 	started  bool
 	flushing bool        // flush is on its way
+	finished bool        // it is over, and friends knows
 	failures []time.Time // within restWithin
 	rest     *tree.Timer
 }
@@ -130,6 +131,7 @@ func (f *friend) Receive(ctx actor.Context) {
 		f.keepAgain(ctx)
 	case *noted:
 		f.onNoted(ctx, m)
+		f.finish(ctx)
 	case *introduced:
 		f.onIntroduced(ctx, m)
 	case *showing:
@@ -140,6 +142,8 @@ func (f *friend) Receive(ctx actor.Context) {
 		f.onRedialDue(ctx, m)
 	case handshakeLate:
 		f.onHandshakeLate(ctx, m)
+	case lineOver:
+		f.onLineOver(ctx, m)
 	case bothOver:
 		f.onBothOver(ctx, m)
 	case presenceDue:
@@ -177,7 +181,8 @@ func (f *friend) sleep(ctx actor.Context) {
 // proceed does what was not done when the actor failed.
 func (f *friend) proceed(ctx actor.Context) {
 	if f.state == over {
-		ctx.Poison(ctx.Self())
+		f.restartHearing()
+		f.finish(ctx)
 		return
 	}
 	f.keepAgain(ctx)
@@ -243,7 +248,6 @@ func (f *friend) halt(ctx actor.Context) {
 	f.redial.timer.Stop()
 	f.sending.again.Stop()
 	f.pace.stop()
-	f.both++
 	for len(f.lines) > 0 {
 		f.close(ctx, f.lines[0], closeGoing)
 	}
@@ -284,7 +288,18 @@ func (f *friend) onDismissed(ctx actor.Context) {
 	f.state = over
 	f.halt(ctx)
 	f.forgetLetters(ctx)
-	f.forgetHeard(ctx)
+	f.handOn(ctx)
+	f.finish(ctx)
+}
+
+// finish ends the actor of a contact that is none any more, when the chronicle has
+// all that came of it: what is stored until then is to be forgotten, too.
+func (f *friend) finish(ctx actor.Context) {
+	if f.state != over || f.finished || len(f.hearing.notes) > 0 {
+		return
+	}
+	f.finished = true
+	ctx.Send(f.friends, &finished{f.address})
 	ctx.Poison(ctx.Self()) // what is queued is answered first
 }
 
@@ -324,6 +339,7 @@ func (f *friend) onFailed(ctx actor.Context, m *faultpb.Failed) {
 		return
 	}
 	f.restartHearing()
+	f.finish(ctx)
 }
 
 // soon flushes when what is queued now has been handled.
@@ -352,12 +368,11 @@ func (f *friend) tellPresence(ctx actor.Context) {
 	ctx.Send(f.met.frontends, &told{&enclavepb.Event{Body: &enclavepb.Event_Status{Status: c}}})
 }
 
-// name is how people here know the friend.
+// name is how people here call the friend. What the peer calls itself is none: it
+// could be the name of another.
 func (f *friend) name() string {
-	for _, name := range []string{f.contact.GetName(), f.presence.GetAlias()} {
-		if name != "" {
-			return name
-		}
+	if name := f.contact.GetName(); name != "" {
+		return name
 	}
 	return f.address
 }

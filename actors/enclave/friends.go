@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/proto"
 
 	"parley/actors/tree"
 	"parley/messages/enclavepb"
@@ -41,6 +40,8 @@ type (
 	// gone. From friends, when the node shuts down.
 	leave struct{}
 	left  struct{ address string }
+	// finished says that nothing more comes of who is no friend any more. From friend.
+	finished struct{ address string }
 	// leaveLate says that friends had enough time for that.
 	leaveLate struct{}
 	// heardLate says that the store has not told what was heard.
@@ -57,8 +58,8 @@ func (leaveLate) IgnoreDeadLetterLogging() {}
 // how this node is seen, and how many dials are under way.
 //
 //	parent    node
-//	receives  linkpb.Opened, linkpb.Drain, storepb.ReadResponse, faultpb.Failed (from store), enclavepb.DialFailed, enclavepb.StatusRequest, introduced, introducedAll, parted, admitted, asked, listing, standing, holding, wish, unwish, dialLate, left, leaveLate, heardLate
-//	sends     linkpb.Opened, introduced, admitted, asked, showing, dismissed, dialFailed, leave to friend; knock, listing to strangers; linkpb.Close, linkpb.Accepted to links; linkpb.Drained, enclavepb.Status, enclavepb.Result to who asked; told to frontends; storepb.ReadRequest to store
+//	receives  linkpb.Opened, linkpb.Drain, storepb.ReadResponse, faultpb.Failed (from store), enclavepb.DialFailed, enclavepb.StatusRequest, introduced, introducedAll, parted, admitted, asked, listing, standing, holding, wish, unwish, dialLate, left, finished, leaveLate, heardLate
+//	sends     linkpb.Opened, introduced, admitted, asked, showing, dismissed, dialFailed, leave to friend; knock, listing to strangers; linkpb.Close, linkpb.Accepted to links; linkpb.Drained, enclavepb.Status, enclavepb.Result to who asked; told to frontends; storepb.ReadRequest, storepb.Write to store
 //	stops     with the node
 type friends struct {
 	o        *Options // fixed at spawn, as all of this block
@@ -69,7 +70,7 @@ type friends struct {
 	own      *enclavepb.Presence // owned, as all that follows; frozen
 	people   map[string]*person  // by address
 	names    map[string]*person  // by name, of those that have one
-	ignored  map[string]bool     // addresses
+	ignored  map[string]string   // names, by address
 	heard    map[string]*enclavepb.Heard
 	hasHeard bool
 	late     *tree.Timer // until hasHeard
@@ -108,7 +109,7 @@ type leaving struct {
 func newFriends(o *Options, met *meet) actor.Actor {
 	f := &friends{
 		o: o, met: met, own: &enclavepb.Presence{Alias: o.Alias, Status: Available},
-		people: map[string]*person{}, names: map[string]*person{}, ignored: map[string]bool{}, dialling: newDialling(),
+		people: map[string]*person{}, names: map[string]*person{}, ignored: map[string]string{}, dialling: newDialling(),
 	}
 	f.instance = newInstance(o)
 	if local, _, ok := parseAddress(o.Local); ok {
@@ -171,6 +172,8 @@ func (f *friends) Receive(ctx actor.Context) {
 		f.onStatusRequest(ctx)
 	case *linkpb.Drain:
 		f.onDrain(ctx)
+	case *finished:
+		f.onFinished(ctx, m)
 	case *left:
 		f.onLeft(ctx, m)
 	case leaveLate:
@@ -215,6 +218,8 @@ func (f *friends) begin(ctx actor.Context) {
 		f.spawn(ctx, f.people[address])
 	}
 	f.begun = true
+	f.forgetHeard(ctx, slices.Sorted(maps.Keys(f.heard))...) // of who was removed just before the last end
+	f.heard = nil
 	callers := f.callers
 	f.callers = nil
 	for _, c := range callers {
@@ -238,7 +243,7 @@ func (f *friends) onIntroduced(ctx actor.Context, m *introduced) {
 	address := m.contact.GetAddress()
 	p := f.people[address]
 	if m.contact.GetState() != enclavepb.State_STATE_FRIEND {
-		f.ignored[address] = true
+		f.ignored[address] = m.contact.GetName()
 		f.forget(ctx, p)
 		return
 	}
@@ -286,6 +291,28 @@ func (f *friends) forget(ctx actor.Context, p *person) {
 	ctx.Send(f.met.frontends, &told{&enclavepb.Event{Body: &enclavepb.Event_Gone{Gone: &enclavepb.Gone{Address: address}}}})
 }
 
+// onFinished forgets what came of who is no friend any more. Of who is one again
+// that is right, and its next mark takes its place.
+func (f *friends) onFinished(ctx actor.Context, m *finished) {
+	if f.people[m.address] == nil {
+		f.forgetHeard(ctx, m.address)
+	}
+}
+
+// forgetHeard forgets which messages of addresses have come.
+func (f *friends) forgetHeard(ctx actor.Context, addresses ...string) {
+	if f.o.Store == nil {
+		return
+	}
+	for some := range slices.Chunk(addresses, deletesAtOnce) {
+		w := &storepb.Write{}
+		for _, address := range some {
+			w.Deletes = append(w.Deletes, heardPrefix+address)
+		}
+		ctx.Send(f.o.Store, w)
+	}
+}
+
 // onAsked takes what concerns one friend, or how all see this node.
 func (f *friends) onAsked(ctx actor.Context, m *asked) {
 	switch c := m.command.GetBody().(type) {
@@ -297,7 +324,7 @@ func (f *friends) onAsked(ctx actor.Context, m *asked) {
 		case !f.begun:
 			f.hold(ctx, m)
 		case p == nil || p.pid == nil:
-			answer(ctx, m, refused(m, noContact(c.Send.GetTo())))
+			answer(ctx, m, refused(m, f.noFriend(c.Send.GetTo())))
 		default:
 			ctx.Send(p.pid, m)
 		}
@@ -318,94 +345,13 @@ func (f *friends) find(text string) *person {
 	return f.people[canonical(text)]
 }
 
-func (f *friends) setStatus(ctx actor.Context, m *asked, c *enclavepb.SetStatus) {
-	problem := wrongText("a status message", c.GetStatusMessage(), statusMost)
-	if c.GetStatus() < Available || c.GetStatus() > Busy {
-		problem = "a status is 1 (available), 2 (away) or 3 (busy)"
-	}
-	if problem != "" {
-		answer(ctx, m, refused(m, problem))
-		return
-	}
-	own := proto.CloneOf(f.own)
-	own.Status = c.GetStatus()
-	if c.StatusMessage != nil {
-		own.StatusMessage = c.GetStatusMessage()
-	}
-	f.show(ctx, own)
-	answer(ctx, m, done(m))
-}
-
-func (f *friends) setAlias(ctx actor.Context, m *asked, alias string) {
-	if problem := wrongText("an alias", alias, nameMost); problem != "" {
-		answer(ctx, m, refused(m, problem))
-		return
-	}
-	own := proto.CloneOf(f.own)
-	own.Alias = alias
-	f.show(ctx, own)
-	answer(ctx, m, done(m))
-}
-
-// show has all friends see this node in another way.
-func (f *friends) show(ctx actor.Context, own *enclavepb.Presence) {
-	if proto.Equal(own, f.own) {
-		return
-	}
-	f.own = own
-	m := &showing{own}
-	for _, address := range slices.Sorted(maps.Keys(f.people)) {
-		if p := f.people[address]; p.pid != nil {
-			ctx.Send(p.pid, m)
+// noFriend is why nothing can be sent there, for people.
+func (f *friends) noFriend(to string) string {
+	address := canonical(to)
+	for a, name := range f.ignored {
+		if a == address || name != "" && name == to {
+			return strconv.Quote(to) + " is ignored: accept it first, to talk to it"
 		}
 	}
-}
-
-func (f *friends) onStanding(m *standing) {
-	if p := f.people[m.address]; p != nil {
-		f.met.gauges.online.Add(-p.counts())
-		p.presence = m.presence
-		f.met.gauges.online.Add(p.counts())
-	}
-}
-
-// counts is 1 for who is online.
-func (p *person) counts() int64 {
-	if p.online() {
-		return 1
-	}
-	return 0
-}
-
-// onListing adds how friends are, and this node.
-func (f *friends) onListing(ctx actor.Context, m *listing) {
-	m.result.Own = f.own
-	for _, c := range m.result.GetContacts() {
-		if p := f.people[c.GetAddress()]; p != nil {
-			if p.presence != nil {
-				c.Presence = p.presence
-			}
-			c.Held = p.held()
-		}
-	}
-	ctx.Send(f.met.strangers, m)
-}
-
-// held is how many messages wait for a friend.
-func (p *person) held() uint32 {
-	if p.friend == nil {
-		return 0
-	}
-	return uint32(p.friend.queued.Load())
-}
-
-func (f *friends) onStatusRequest(ctx actor.Context) {
-	r := &enclavepb.Status{Friends: uint32(len(f.people)), Waiting: uint32(f.strange)}
-	for _, p := range f.people {
-		if p.online() {
-			r.Online++
-		}
-		r.Queued += p.held()
-	}
-	ctx.Respond(r)
+	return noContact(to)
 }

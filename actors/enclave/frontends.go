@@ -27,21 +27,16 @@ func (lookupLate) IgnoreDeadLetterLogging() {}
 // answers whoever asked.
 //
 //	parent    node
-//	receives  enclavepb.Command, enclavepb.Listen, enclavepb.Result (from strangers, of its own questions), told, toldAll, lookupLate
-//	sends     asked to book, friends and chronicle; enclavepb.Event, enclavepb.Events to listeners; enclavepb.Result to who asked
+//	receives  enclavepb.Command, enclavepb.Listen, enclavepb.Shown, enclavepb.Result (from strangers, of its own questions), told, toldAll, lookupLate, holdOver, newsDue
+//	sends     asked to book, friends and chronicle; enclavepb.Event, enclavepb.Events to listeners; noted to friends; enclavepb.Result to who asked
 //	stops     with the node
 type frontends struct {
 	met *meet // fixed at spawn
 
-	listeners []listener         // owned, as all that follows; in the order they came, each watched
-	lookups   map[uint64]*lookup // by number
-	drawn     uint64             // lookups so far
-}
-
-// listener is told what happens.
-type listener struct {
-	pid    *actor.PID
-	bursts bool // it takes enclavepb.Events
+	lookups map[uint64]*lookup // owned, as all that follows; by number
+	drawn   uint64             // lookups so far
+	telling telling
+	news    news
 }
 
 // lookup is a command about a name whose address has to be found.
@@ -51,20 +46,26 @@ type lookup struct {
 	timer *tree.Timer
 }
 
-func newFrontends(_ *Options, met *meet) actor.Actor {
-	return &frontends{met: met, lookups: map[uint64]*lookup{}}
+func newFrontends(o *Options, met *meet) actor.Actor {
+	f := &frontends{met: met, lookups: map[uint64]*lookup{}, news: newNews()}
+	f.telling.awaited = o.Listeners
+	return f
 }
 
 func (f *frontends) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		f.onStarted(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		f.onStopping(ctx)
 	case *actor.Terminated:
-		f.leave(m.Who)
+		f.leave(ctx, m.Who)
 	case *enclavepb.Command:
 		f.onCommand(ctx, m)
 	case *enclavepb.Listen:
 		f.onListen(ctx, m)
+	case *enclavepb.Shown:
+		f.onShown(ctx, m)
 	case *told:
 		f.onTold(ctx, m)
 	case *toldAll:
@@ -73,59 +74,21 @@ func (f *frontends) Receive(ctx actor.Context) {
 		f.onResult(ctx, m)
 	case lookupLate:
 		f.onLookupLate(ctx, m)
+	case holdOver:
+		f.unhold(ctx)
+	case newsDue:
+		f.onNewsDue(ctx)
 	}
 }
 
 // onStopping ends all that waits for a name.
 func (f *frontends) onStopping(ctx actor.Context) {
+	f.telling.over.Stop()
+	f.news.stop()
 	for number, l := range f.lookups {
 		l.timer.Stop()
 		delete(f.lookups, number)
 		answer(ctx, l.asked, refused(l.asked, reasonFailed))
-	}
-}
-
-// onListen adds a listener, once.
-func (f *frontends) onListen(ctx actor.Context, m *enclavepb.Listen) {
-	from := ctx.Sender()
-	if from == nil {
-		return
-	}
-	for _, l := range f.listeners {
-		if l.pid.Equal(from) {
-			return
-		}
-	}
-	f.listeners = append(f.listeners, listener{from, m.GetBursts()})
-	ctx.Watch(from)
-}
-
-// leave forgets a listener that is gone.
-func (f *frontends) leave(who *actor.PID) {
-	for i, l := range f.listeners {
-		if l.pid.Equal(who) {
-			f.listeners = append(f.listeners[:i:i], f.listeners[i+1:]...)
-			return
-		}
-	}
-}
-
-// onTold tells all listeners. The event is one for all of them.
-func (f *frontends) onTold(ctx actor.Context, m *told) {
-	for _, l := range f.listeners {
-		ctx.Send(l.pid, m.event)
-	}
-}
-
-func (f *frontends) onToldAll(ctx actor.Context, m *toldAll) {
-	for _, l := range f.listeners {
-		if l.bursts {
-			ctx.Send(l.pid, m.events)
-			continue
-		}
-		for _, e := range m.events.GetEvents() {
-			ctx.Send(l.pid, e)
-		}
 	}
 }
 

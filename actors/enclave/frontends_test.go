@@ -34,6 +34,12 @@ type lobby struct {
 
 func inLobby(t *testing.T, seeds uint64, test func(l *lobby)) {
 	t.Helper()
+	inLobbyOf(t, seeds, 0, test)
+}
+
+// inLobbyOf waits for so many listeners.
+func inLobbyOf(t *testing.T, seeds uint64, listeners int, test func(l *lobby)) {
+	t.Helper()
 	testkit.Seeds(t, seeds, func(t *testing.T, d *testkit.Driver) {
 		l := &lobby{t: t, d: d, sys: testkit.System(t, testkit.Under(d))}
 		l.names = []*enclavepb.Contact{{Address: ada, Name: "Ada"}, {Address: bob}}
@@ -50,7 +56,7 @@ func inLobby(t *testing.T, seeds uint64, test func(l *lobby)) {
 				}
 			})
 		}
-		l.real = newFrontends(nil, &meet{book: part("book"), friends: part("friends"), chronicle: part("chronicle")}).(*frontends)
+		l.real = newFrontends(&Options{Listeners: listeners}, &meet{book: part("book"), friends: part("friends"), chronicle: part("chronicle")}).(*frontends)
 		l.pid = tree.Spawn(l.sys.Root, "frontends", tree.Spec{Asked: true, New: func() actor.Actor { return l.real }})
 		l.papers = append(l.papers, l.pid)
 		test(l)
@@ -85,6 +91,11 @@ func (l *lobby) ask(c *enclavepb.Command) {
 
 func lookBack(name string) *enclavepb.Command {
 	return &enclavepb.Command{Id: "x", Member: 7, Body: &enclavepb.Command_History{History: &enclavepb.History{With: name, Most: 3, Before: 9, Password: proto.String("p")}}}
+}
+
+// heardFrom is the event of a message.
+func heardFrom(text string) *enclavepb.Event {
+	return &enclavepb.Event{Body: &enclavepb.Event_Received{Received: &enclavepb.Received{From: ada, Message: text}}}
 }
 
 // TestCommands go to who decides, which answers who asked.
@@ -177,13 +188,13 @@ func TestListeners(t *testing.T) {
 					ctx.Request(l.pid, &enclavepb.Listen{})
 					ctx.Request(l.pid, &enclavepb.Listen{})
 				case *enclavepb.Event:
-					heard[name] = append(heard[name], m.GetGone().GetAddress())
+					heard[name] = append(heard[name], m.GetReceived().GetMessage())
 				}
 			})
 		}
 		tell := func(from, to int) {
 			for i := from; i <= to; i++ {
-				l.sys.Root.Send(l.pid, &told{&enclavepb.Event{Body: &enclavepb.Event_Gone{Gone: &enclavepb.Gone{Address: fmt.Sprint(i)}}}})
+				l.sys.Root.Send(l.pid, &told{heardFrom(fmt.Sprint(i))})
 			}
 		}
 		tell(1, 5) // to nobody
@@ -202,8 +213,8 @@ func TestListeners(t *testing.T) {
 		l.sys.Root.Stop(a)
 		tell(106, 110)
 		l.d.Settle()
-		if len(l.real.listeners) != 2 {
-			l.t.Errorf("%d listeners", len(l.real.listeners))
+		if len(l.real.telling.listeners) != 2 {
+			l.t.Errorf("%d listeners", len(l.real.telling.listeners))
 		}
 		p.SendSystemMessage(slow, &actor.ResumeMailbox{})
 		l.d.Settle()
@@ -218,8 +229,8 @@ func TestListeners(t *testing.T) {
 		l.d.Settle()
 		l.sys.Root.RequestWithCustomSender(l.pid, &enclavepb.Listen{}, late) // it is gone already
 		l.d.Settle()
-		if len(l.real.listeners) != 0 {
-			l.t.Errorf("%d listeners at the end", len(l.real.listeners))
+		if len(l.real.telling.listeners) != 0 {
+			l.t.Errorf("%d listeners at the end", len(l.real.telling.listeners))
 		}
 	})
 }

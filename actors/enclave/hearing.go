@@ -1,24 +1,17 @@
 package enclave
 
 import (
-	"log/slog"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
 
-	"parley/actors/tree"
 	"parley/messages/enclavepb"
 	"parley/messages/storepb"
 )
 
 const (
 	heardPrefix = "heard/" // of the store's records: address → Heard
-	streamsMost = 8        // of one friend that are remembered
-	idMost      = 64       // bytes; a longer id counts as none
-	idBase      = 36
 	unnotedMost = 4 << 20  // bytes of messages on their way to the chronicle, beyond which a link is read no faster than they get there
 	unnotedAll  = 64 << 20 // likewise of all friends, beyond which unnotedLeast is the limit of each
 	joinedMost  = 64       // messages that are stored in one write because of the mark that they share
@@ -29,10 +22,10 @@ const (
 const unnotedLeast = 128 << 10
 
 // hearing is which messages of a friend have come. A node of our own numbers
-// those of each run, and sends them in order, so the last number of few runs is
+// those of each run, and sends them in order, so the last number of some runs is
 // enough; of ids that others make up the newest are remembered, until this node ends.
 type hearing struct {
-	streams []*enclavepb.Stream // newest last
+	streams []*enclavepb.Stream // heard of last is last
 	ids     []string            // a ring
 	at      int                 // in ids: the oldest, once there are resendMost
 	known   map[string]bool     // ids
@@ -47,6 +40,7 @@ type hearing struct {
 	again   string              // a message that came again, long after it was noted
 
 	confirmed string // the last message that was acknowledged, or should have been
+	keeping   keeping
 }
 
 // note is a burst on its way to the chronicle.
@@ -54,10 +48,14 @@ type note struct {
 	number uint64
 	id     string // of its last message that has one
 	weight int
+	others []string // ids that are remembered as they are
 }
 
 // begin takes what the store has.
-func (h *hearing) begin(m *enclavepb.Heard) { h.streams = m.GetStreams() }
+func (h *hearing) begin(m *enclavepb.Heard) {
+	h.streams = m.GetStreams()
+	h.keeping.begin(m)
+}
 
 // restartHearing expects no answers: they may have been lost. What they were to confirm
 // comes again, and is confirmed then.
@@ -80,66 +78,13 @@ func (f *friend) lagging() bool {
 	return n > unnotedMost || n > unnotedLeast && f.met.unnoted.Load() > unnotedAll
 }
 
-// fresh notes an id, and reports whether it is new.
-func (h *hearing) fresh(id string) bool {
-	name, n, ok := splitID(id)
-	if !ok {
-		return h.freshOther(id)
-	}
-	for _, s := range h.streams {
-		if s.GetName() == name {
-			fresh := n > s.GetLast()
-			s.Last = max(s.GetLast(), n)
-			return fresh
-		}
-	}
-	if len(h.streams) == streamsMost {
-		h.streams = append(h.streams[:0:0], h.streams[1:]...)
-	}
-	h.streams = append(h.streams, &enclavepb.Stream{Name: name, Last: n})
-	return true
-}
-
-func (h *hearing) freshOther(id string) bool {
-	if h.known[id] {
-		return false
-	}
-	if h.known == nil {
-		h.known = map[string]bool{}
-	}
-	h.known[id] = true
-	if len(h.ids) < resendMost {
-		h.ids = append(h.ids, id)
-		return true
-	}
-	delete(h.known, h.ids[h.at])
-	h.ids[h.at] = id
-	h.at = (h.at + 1) % resendMost
-	return true
-}
-
-// makeID names a message of a run of a node.
-func makeID(instance string, n uint64) string {
-	return instance + "-" + strconv.FormatUint(n, idBase)
-}
-
-// splitID is the opposite of makeID.
-func splitID(id string) (instance string, n uint64, ok bool) {
-	i := strings.LastIndexByte(id, '-')
-	if i < 1 {
-		return "", 0, false
-	}
-	n, err := strconv.ParseUint(id[i+1:], idBase, 64)
-	return id[:i], n, err == nil
-}
-
-// onPacket takes what came over a link. What a link has said before its end may
-// come after it.
+// onPacket takes what came over a link. What a link has said that was closed here
+// may come after that, and counts as far as it cannot come again.
 func (f *friend) onPacket(ctx actor.Context, m *enclavepb.Packet) {
 	l := f.lineOf(ctx.Sender())
 	f.soon(ctx)
 	if l == nil {
-		f.hear(ctx, m)
+		f.hear(ctx, m, f.numbers)
 		f.acked(ctx, m.GetAck())
 		return
 	}
@@ -164,7 +109,7 @@ func (f *friend) take(ctx actor.Context, l *line, m *enclavepb.Packet) {
 	if !l.greeted && !f.greet(ctx, l, m) {
 		return
 	}
-	f.hear(ctx, m)
+	f.hear(ctx, m, l.peer != "")
 	f.acked(ctx, m.GetAck())
 	f.see(ctx, l, m)
 }
@@ -175,15 +120,17 @@ func (f *friend) greet(ctx actor.Context, l *line, m *enclavepb.Packet) bool {
 		l.peer = m.GetId()
 	}
 	if l.peer == f.instance {
-		f.redial.self = true
-		tree.Log(ctx.ActorSystem()).Warn("a friend is this node itself: remove it from the contacts", slog.String("address", f.address))
-		f.close(ctx, l, closePolicy)
-		f.parted(ctx, l)
+		f.itself(ctx, l)
 		return false
 	}
 	l.greeted = true
 	l.late.Stop()
 	l.late = nil
+	f.numbers = l.peer != ""
+	if f.redial.self {
+		f.redial.self, f.redial.failures = false, 0
+	}
+	f.supersede(ctx, l)
 	f.tune(ctx)
 	return true
 }
@@ -232,17 +179,19 @@ func (f *friend) presume(ctx actor.Context, p *enclavepb.Presence) {
 	f.pace.changed(ctx, f)
 }
 
-// hear takes a message, unless it has come before.
-func (f *friend) hear(ctx actor.Context, m *enclavepb.Packet) {
-	if m.Message == nil || f.state == over {
+// hear takes a message, unless it has come before. numbered says that its sender
+// numbers what it says.
+func (f *friend) hear(ctx actor.Context, m *enclavepb.Packet, numbered bool) {
+	h := &f.hearing
+	if m.Message == nil || f.state == over || h.keeping.deaf(ctx.Sender()) {
 		return
 	}
-	h := &f.hearing
 	id := m.GetId()
 	if len(id) > idMost {
 		id = ""
 	}
-	if id != "" && !h.fresh(id) {
+	again := id != "" && !h.fresh(id, numbered)
+	if again && !h.keeping.untold(id, numbered) {
 		if len(h.notes) == 0 && h.last == "" { // else it is acknowledged with those that are on their way
 			h.again = id
 		}
@@ -256,6 +205,7 @@ func (f *friend) hear(ctx actor.Context, m *enclavepb.Packet) {
 	u.entry.Message, u.entry.Timestamp, u.entry.Id = m.GetMessage(), at, id
 	s := &u.said
 	s.address, s.name, s.extra, s.entry = f.address, f.name(), m.GetExtra(), &u.entry
+	s.again, s.epoch = again, h.keeping.epoch
 	h.joined++
 	h.size += len(m.GetMessage())
 	h.weight += s.weight()
@@ -281,7 +231,7 @@ type utterance struct {
 func (f *friend) seal(s *said) {
 	h := &f.hearing
 	s.joined = false
-	if h.last != "" {
+	if h.last != "" && len(h.streams) > 0 {
 		s.mark = f.mark()
 	}
 	h.joined, h.size = 0, 0
@@ -309,7 +259,7 @@ func (f *friend) handOn(ctx actor.Context) {
 		}
 		h.note++
 		s.note = h.note
-		h.notes = append(h.notes, note{h.note, h.last, h.weight})
+		h.notes = append(h.notes, note{h.note, h.last, h.weight, h.others()})
 		h.last, h.weight = "", 0
 		if n == 1 {
 			ctx.Request(f.met.chronicle, s)
@@ -333,6 +283,15 @@ const keepTold = 128
 // onNoted acknowledges what the chronicle has, and all before it.
 func (f *friend) onNoted(ctx actor.Context, m *noted) {
 	h := &f.hearing
+	switch {
+	case m.epoch != h.keeping.epoch:
+		return
+	case m.lost:
+		f.unhear(ctx)
+		return
+	case m.mark != nil:
+		h.keeping.safe = m.mark.GetValue()
+	}
 	id := ""
 	for len(h.notes) > 0 && h.notes[0].number <= m.note {
 		n := h.notes[0]
@@ -369,12 +328,5 @@ func (f *friend) acknowledge(ctx actor.Context, id string) {
 func (f *friend) confirm(ctx actor.Context) {
 	if id := f.hearing.confirmed; id != "" && f.voice != nil && f.voice.kin {
 		ctx.Send(f.voice.link, &enclavepb.Packet{Ack: id, Timestamp: proto.Int64(f.now())})
-	}
-}
-
-// forgetHeard forgets what came of a contact that is none any more.
-func (f *friend) forgetHeard(ctx actor.Context) {
-	if f.o.Store != nil && len(f.hearing.streams) > 0 {
-		ctx.Send(f.o.Store, &storepb.Write{Deletes: []string{heardPrefix + f.address}})
 	}
 }

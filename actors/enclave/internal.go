@@ -19,6 +19,7 @@ type meet struct {
 
 	gauges  gauges
 	unnoted atomic.Int64 // bytes that friends have said to chronicle and that are not noted
+	serials serials      // of messages to friends
 }
 
 // gauges are what goes on, for operators.
@@ -58,6 +59,7 @@ type (
 		address string
 		link    *actor.PID
 		packets []*enclavepb.Packet
+		torn    bool // not all is in packets: the sender ends the link, and its peer says it all again
 	}
 	// decided tells strangers what was decided about an address. From book.
 	decided struct {
@@ -118,15 +120,33 @@ type (
 		// their mark in common, which the last of them has.
 		joined bool
 		// note comes back in noted, which the sender gets when the entry and mark of
-		// this and of all said before it survive a kill, or never will. 0: no answer.
+		// this and of all said before it survive a kill, and front ends have it; or
+		// when that never will be. 0: no answer.
 		note uint64
+		// again says that it was stored before this node has started: it is not
+		// another time, and told to who wants that.
+		again bool
+		epoch uint32 // of the sender's, see noted
 	}
 	// saidAll is what a peer said in one burst, oldest first.
 	saidAll struct{ all []*said }
 	// ours is said of a message of our own, which is kept if there is room.
 	ours struct{ said }
-	// noted answers said. From chronicle to friend.
-	noted struct{ note uint64 }
+	// noted answers said. From chronicle, by way of frontends, to friend.
+	noted struct {
+		note  uint64
+		epoch uint32          // of said
+		mark  *storepb.Record // of said
+		// lost says that it was not stored, and that nobody was told: its sender says
+		// it, and all that came after it, again in another epoch. What it still says
+		// in this one is passed over.
+		lost bool
+	}
+	// noting is noted with who is to get it.
+	noting struct {
+		to *actor.PID
+		m  *noted
+	}
 	// progressed changes the delivery of a line. From friend to chronicle.
 	progressed struct {
 		address, id string
@@ -134,6 +154,16 @@ type (
 	}
 	// told is what people are to hear. From any to frontends.
 	told struct{ event *enclavepb.Event }
-	// toldAll is told of several, oldest first.
-	toldAll struct{ events *enclavepb.Events }
+	// toldAll is told of several, oldest first. notes go on when front ends have them.
+	toldAll struct {
+		events *enclavepb.Events
+		notes  []noting
+	}
 )
+
+// IgnoreDeadLetterLogging marks messages that may find frontends stopped: what
+// they tell is in the store.
+func (*told) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging marks messages that may find frontends stopped.
+func (*toldAll) IgnoreDeadLetterLogging() {}

@@ -20,11 +20,13 @@ const (
 	freshPause   = 250 * time.Millisecond // until a new friend is dialled: it may be waiting to be let in
 	settleStep   = 16                     // inbound credit that is given back at once, not at the end of a burst
 	bothMore     = 2                      // further bothTimes, where it is not known which address is the smaller
+	selfFailures = 10                     // that a contact counts as which is this node: it is dialled again after the longest pause
 )
 
 // line is one link to a friend.
 type line struct {
 	link    *actor.PID // fixed, as all of this block
+	mouth   *actor.PID // says what the link does, and ends with it: the link, or the stranger it was; watched
 	number  uint32     // names it in linkpb.Taken and in timers' messages
 	dialled bool
 	since   time.Time
@@ -44,10 +46,13 @@ type (
 	redialDue struct{ round uint64 }
 	// handshakeLate says that a link's peer has had enough time for its handshake.
 	handshakeLate struct{ number uint32 }
-	// bothOver says that there have been two links for long enough.
+	// lineOver says that a link has ended, behind all that was said on it.
+	lineOver struct{ number uint32 }
+	// bothOver says that there has been another link beside an older one for long
+	// enough.
 	bothOver struct {
-		both  uint64
-		times int
+		number uint32
+		times  int
 	}
 )
 
@@ -58,12 +63,15 @@ func (redialDue) IgnoreDeadLetterLogging() {}
 func (handshakeLate) IgnoreDeadLetterLogging() {}
 
 // IgnoreDeadLetterLogging marks messages that may find a friend stopped.
+func (lineOver) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging marks messages that may find a friend stopped.
 func (bothOver) IgnoreDeadLetterLogging() {}
 
 // redial is when a friend is dialled.
 type redial struct {
 	fresh    bool // the contact is new
-	self     bool // it is this node
+	self     bool // it was this node, when it last said who it is
 	wished   bool // friends has a wish, or a dial under way
 	bye      bool // the peer said that it goes offline
 	failures int  // in a row
@@ -89,7 +97,7 @@ func (f *friend) begin(ctx actor.Context) {
 // wish asks friends to be dialled to.
 func (f *friend) wish(ctx actor.Context) {
 	f.dialLater()
-	if f.o.Dial == nil || f.redial.self || f.state != working {
+	if f.o.Dial == nil || f.state != working {
 		return
 	}
 	f.redial.wished = true
@@ -147,7 +155,7 @@ func (f *friend) onOpened(ctx actor.Context, m *linkpb.Opened) {
 		return
 	}
 	ctx.Request(link, &linkpb.Accepted{})
-	f.join(ctx, link, m.GetTicket() != 0)
+	f.join(ctx, link, link, m.GetTicket() != 0)
 }
 
 // onAdmitted takes a link that has waited, with what was said on it.
@@ -156,7 +164,15 @@ func (f *friend) onAdmitted(ctx actor.Context, m *admitted) {
 		ctx.Stop(ctx.Sender()) // with its link
 		return
 	}
-	l := f.join(ctx, m.link, false)
+	if m.torn {
+		for _, p := range m.packets {
+			f.hear(ctx, p, m.packets[0].GetId() != "")
+		}
+		f.soon(ctx)
+		ctx.Stop(ctx.Sender())
+		return
+	}
+	l := f.join(ctx, m.link, ctx.Sender(), false)
 	ctx.Request(ctx.Sender(), &adopted{})
 	ctx.Send(m.link, &linkpb.Settled{All: true})
 	for _, p := range m.packets {
@@ -164,17 +180,19 @@ func (f *friend) onAdmitted(ctx actor.Context, m *admitted) {
 	}
 }
 
-// join makes a link one of the friend's, and says who this node is.
-func (f *friend) join(ctx actor.Context, link *actor.PID, dialled bool) *line {
+// join makes a link one of the friend's, and says who this node is. Until its peer
+// has said the same, the link takes the place of none but its like: anybody can
+// connect from an address, and say nothing.
+func (f *friend) join(ctx actor.Context, link, mouth *actor.PID, dialled bool) *line {
 	f.drawn++
-	l := &line{link: link, number: f.drawn, dialled: dialled, since: time.Now()}
+	l := &line{link: link, mouth: mouth, number: f.drawn, dialled: dialled, since: time.Now()}
 	for _, old := range slices.Clone(f.lines) {
-		if old.dialled == dialled || time.Since(old.since) > yieldAge {
+		if old.dialled == dialled && !old.greeted {
 			f.close(ctx, old, closeNormal)
 		}
 	}
 	f.lines = append(f.lines, l)
-	ctx.Watch(link)
+	ctx.Watch(mouth)
 	ctx.Send(link, &enclavepb.Packet{
 		Alias: proto.String(f.own.GetAlias()), Status: proto.Uint32(f.own.GetStatus()), StatusMessage: proto.String(f.own.GetStatusMessage()),
 		Timestamp: proto.Int64(f.now()), Id: f.instance,
@@ -192,25 +210,57 @@ func (f *friend) join(ctx actor.Context, link *actor.PID, dialled bool) *line {
 		f.redial.wished = false
 		ctx.Send(f.friends, &unwish{f.address})
 	}
-	f.both++
-	if len(f.lines) > 1 {
-		tree.After(ctx, bothTime, bothOver{f.both, 0})
+	if f.rival(l) != nil {
+		tree.After(ctx, bothTime, bothOver{l.number, 0})
 	}
 	f.tune(ctx)
 	return l
+}
+
+// supersede has a link whose peer has said who it is take the place of older ones:
+// of the same direction, or too old.
+func (f *friend) supersede(ctx actor.Context, l *line) {
+	for _, old := range slices.Clone(f.lines) {
+		if old.number < l.number && (old.dialled == l.dialled || time.Since(old.since) > yieldAge) {
+			f.close(ctx, old, closeNormal)
+		}
+	}
+}
+
+// itself ends a link to this node. Who has never been anybody else is dialled
+// seldom from now on, in case that changes.
+func (f *friend) itself(ctx actor.Context, l *line) {
+	if f.voice == nil {
+		if !f.redial.self {
+			f.redial.self = true
+			tree.Log(ctx.ActorSystem()).Warn("a friend is this node itself: remove it from the contacts", slog.String("address", f.address))
+		}
+		f.redial.failures = selfFailures
+	}
+	f.close(ctx, l, closePolicy)
+	f.parted(ctx, l)
 }
 
 // close ends a link, which counts no more from now on.
 func (f *friend) close(ctx actor.Context, l *line, code uint32) {
 	l.late.Stop()
 	f.lines = slices.DeleteFunc(f.lines, func(o *line) bool { return o == l })
-	ctx.Unwatch(l.link)
+	ctx.Unwatch(l.mouth)
 	ctx.Send(l.link, &linkpb.Close{Code: code})
 }
 
-// onTerminated hears that a link is gone. What was read from it may still come.
+// onTerminated hears that a link is gone. What was said on it may still be in the
+// queue: this overtakes it, lineOver does not.
 func (f *friend) onTerminated(ctx actor.Context, m *actor.Terminated) {
-	i := slices.IndexFunc(f.lines, func(l *line) bool { return l.link.Equal(m.GetWho()) })
+	for _, l := range f.lines {
+		if l.mouth.Equal(m.GetWho()) {
+			ctx.Send(ctx.Self(), lineOver{l.number})
+		}
+	}
+}
+
+func (f *friend) onLineOver(ctx actor.Context, m lineOver) {
+	i := f.find(m.number)
 	if i < 0 {
 		return
 	}
@@ -241,6 +291,11 @@ func (f *friend) parted(ctx actor.Context, l *line) {
 	f.backOff(ctx)
 }
 
+// find is where the line of a number is; below 0: it counts no more.
+func (f *friend) find(number uint32) int {
+	return slices.IndexFunc(f.lines, func(l *line) bool { return l.number == number })
+}
+
 // lineOf is the line of a link; nil: it counts no more.
 func (f *friend) lineOf(link *actor.PID) *line {
 	for _, l := range f.lines {
@@ -252,21 +307,35 @@ func (f *friend) lineOf(link *actor.PID) *line {
 }
 
 func (f *friend) onHandshakeLate(ctx actor.Context, m handshakeLate) {
-	for _, l := range f.lines {
-		if l.number == m.number && !l.greeted {
-			f.close(ctx, l, closePolicy)
-			f.parted(ctx, l)
-			return
+	if i := f.find(m.number); i >= 0 && !f.lines[i].greeted {
+		l := f.lines[i]
+		f.close(ctx, l, closePolicy)
+		f.parted(ctx, l)
+	}
+}
+
+// rival is an older link of the other direction, best one whose peer has said who
+// it is; nil: there is none.
+func (f *friend) rival(l *line) (r *line) {
+	for _, o := range f.lines {
+		if o.number < l.number && o.dialled != l.dialled && (r == nil || o.greeted) {
+			r = o
 		}
 	}
+	return r
 }
 
 // onBothOver decides which of two links stays, as the other side does.
 func (f *friend) onBothOver(ctx actor.Context, m bothOver) {
-	if m.both != f.both || len(f.lines) < 2 {
+	i := f.find(m.number)
+	if i < 0 {
 		return
 	}
-	a, b := f.lines[0], f.lines[1]
+	b := f.lines[i]
+	a := f.rival(b)
+	if a == nil {
+		return
+	}
 	loser := a // the older, where nothing else is known
 	by := order(f.local, f.addr)
 	switch {
@@ -275,7 +344,7 @@ func (f *friend) onBothOver(ctx actor.Context, m bothOver) {
 			loser = b
 		}
 	case by == 0 && m.times < bothMore: // the other side may know better
-		tree.After(ctx, bothTime, bothOver{f.both, m.times + 1})
+		tree.After(ctx, bothTime, bothOver{m.number, m.times + 1})
 		return
 	case by == 0 && b.peer != "":
 		by = strings.Compare(f.instance, b.peer)

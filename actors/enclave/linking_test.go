@@ -21,10 +21,13 @@ func TestTwoLinksOfOneDirection(t *testing.T) {
 		a := n.call("10.0.0.2:5").say(shake("x", 1))
 		n.told()
 		b := n.call("10.0.0.2:6")
-		if !a.gone || b.gone {
+		if a.gone || b.gone {
 			t.Errorf("gone: %v, %v", a.gone, b.gone)
 		}
 		b.say(shake("x", 1), words("hi"))
+		if !a.gone || b.gone {
+			t.Errorf("gone: %v, %v", a.gone, b.gone)
+		}
 		n.must(send("10.0.0.2", "hello"))
 		if got := b.messages(); !slices.Equal(got, []string{"hello"}) {
 			t.Errorf("heard %q", got)
@@ -68,7 +71,7 @@ func TestTwoLinksOfOppositeDirections(t *testing.T) {
 					}
 				})
 				n.onDial = func(*enclavepb.Dial) (*enclavepb.DialFailed, bool) { return nil, true }
-				n.must(add(c.peer, ""))
+				n.must(add(netip.AddrPortFrom(netip.MustParseAddr(c.peer), 7777).String(), ""))
 				d.Run(time.Second)
 				hello := shake("x", 1)
 				hello.Id = c.instance
@@ -153,7 +156,7 @@ func TestOldLinkYields(t *testing.T) {
 		d.Run(time.Second)
 		a := n.serve(n.dials[0]).say(shake("x", 1))
 		d.Run(yieldAge + time.Millisecond)
-		b := n.call("10.0.0.2:5")
+		b := n.call("10.0.0.2:5").say(shake("x", 1))
 		if !a.gone || b.gone {
 			t.Errorf("gone: %v, %v", a.gone, b.gone)
 		}

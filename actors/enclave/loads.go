@@ -53,6 +53,9 @@ func refuseLoads(sys *actor.ActorSystem) func(msg any) {
 			}
 		case *toldAll:
 			metrics.Drop(tree.MailboxFull, len(m.events.GetEvents()))
+			for _, n := range m.notes { // nobody waits for ever
+				sys.Root.Send(n.to, n.m)
+			}
 		case *ours:
 			lost.Add(1)
 			metrics.Drop(tree.MailboxFull, 1)

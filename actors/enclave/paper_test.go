@@ -95,6 +95,9 @@ type paperChronicle struct {
 	last      time.Time                       // when the last of queue is stored
 	queue     []func(ctx actor.Context)
 	marks     map[string]string
+	full      bool   // what comes again is not stored
+	refused   uint32 // 1 + epoch of the last that was not
+	again     []string
 }
 
 func (p *paperChronicle) Receive(ctx actor.Context) {
@@ -124,9 +127,21 @@ func (p *paperChronicle) onSaid(ctx actor.Context, m *said) {
 		panic("the chronicle was told to fail")
 	}
 	from := ctx.Sender()
+	if m.again {
+		p.again = append(p.again, m.entry.GetMessage())
+	}
+	if vital := m.entry.GetId() != ""; vital && (p.full || p.refused == m.epoch+1) {
+		if p.refused != m.epoch+1 {
+			p.refused = m.epoch + 1
+			ctx.Send(from, &noted{note: m.note, epoch: m.epoch, lost: true})
+		}
+		return
+	}
 	store := func(ctx actor.Context) {
-		p.entries = append(p.entries, m.entry)
-		if !m.entry.GetOwn() {
+		if !m.again { // people are told of what it stores
+			p.entries = append(p.entries, m.entry)
+		}
+		if !m.entry.GetOwn() && !m.again {
 			p.said = append(p.said, m.address+" "+m.entry.GetMessage())
 			ctx.Send(p.frontends, &told{&enclavepb.Event{Body: &enclavepb.Event_Received{Received: &enclavepb.Received{
 				From: m.address, Name: m.name, Message: m.entry.GetMessage(), Timestamp: m.entry.GetTimestamp(), Extra: m.extra,
@@ -139,7 +154,7 @@ func (p *paperChronicle) onSaid(ctx actor.Context, m *said) {
 			p.marks[m.mark.GetKey()] = string(m.mark.GetValue())
 		}
 		if m.note != 0 && !p.mute {
-			ctx.Send(from, &noted{m.note})
+			ctx.Send(from, &noted{note: m.note, epoch: m.epoch, mark: m.mark})
 		}
 	}
 	if p.takes == nil {

@@ -37,6 +37,7 @@ type row struct {
 	expires  uint64 // of entry and delivery, Unix s
 	others   []*storepb.Record
 	then     func(ctx actor.Context, stored bool) // nil: nobody waits
+	follows  []consequence                        // oldest first
 	joined   bool                                 // goes into the same write as the next
 }
 

@@ -19,6 +19,7 @@ const (
 	sweepPause    = 100 * time.Millisecond // between steps
 	sweepAgain    = time.Minute            // after one that failed, or that has taken too long
 	sweepStep     = 32                     // serials
+	compactTime   = 10 * time.Minute       // that the store has to write all records anew
 )
 
 type (
@@ -50,6 +51,8 @@ type sealing struct {
 	swept  bool // all entries are sealed
 	sweep  *sweep
 	resume *tree.Timer // of sweepDue
+
+	compacting uint64 // serial of the last storepb.Compact
 }
 
 // sweep seals what was said before there was a key: few entries at a time, oldest
@@ -223,9 +226,7 @@ func (c *chronicle) sweep(ctx actor.Context) {
 		c.nextAddress()
 	}
 	if len(s.addresses) == 0 {
-		c.sealing.sweep = nil
-		c.put(ctx, &row{others: []*storepb.Record{{Key: sweptKey, Value: []byte{1}}}})
-		tree.Log(ctx.ActorSystem()).Info("all that was said is sealed")
+		c.compact(ctx)
 		return
 	}
 	address, from, to := s.addresses[0], s.at, s.at+min(s.step, s.upTo-s.at+1)
@@ -235,6 +236,32 @@ func (c *chronicle) sweep(ctx actor.Context) {
 			c.onSweepRead(ctx, s, to, m)
 		}
 	})
+}
+
+// compact ends the sweep: what it has written over is still in the database's files.
+func (c *chronicle) compact(ctx actor.Context) {
+	c.serial++
+	c.sealing.compacting = c.serial
+	ctx.Request(c.o.Store, &storepb.Compact{Serial: c.serial})
+	c.sweepLater(ctx, compactTime) // in case that nothing comes
+}
+
+// onCompacted notes that nothing is left to read.
+func (c *chronicle) onCompacted(ctx actor.Context, m *storepb.Compacted) {
+	s := &c.sealing
+	if s.sweep == nil || m.GetSerial() != s.compacting {
+		return
+	}
+	log := tree.Log(ctx.ActorSystem())
+	if m.GetError() != "" {
+		log.Error("what was said is sealed, and there may be copies left that are not", slog.String("reason", m.GetError()), slog.Duration("again", sweepAgain))
+		c.sweepLater(ctx, sweepAgain)
+		return
+	}
+	s.sweep = nil
+	s.resume.Stop()
+	c.put(ctx, &row{others: []*storepb.Record{{Key: sweptKey, Value: []byte{1}}}})
+	log.Info("all that was said is sealed, and nothing is left that is not")
 }
 
 // beginSweepAgain starts over later: some entry could not be stored.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -36,12 +37,24 @@ func (outboxAgain) IgnoreDeadLetterLogging() {}
 type sending struct {
 	letters  []letter // oldest first
 	bytes    int
-	next     int    // letters before it were handed to the voice
-	serial   uint64 // last one
-	recalled bool   // the outbox has told what waits, or there is none
-	asking   bool   // it was asked
+	next     int  // letters before it were handed to the voice
+	recalled bool // the outbox has told what waits, or there is none
+	asking   bool // it was asked
 	held     []*asked
 	again    *tree.Timer
+}
+
+// serials are the numbers of a run's messages, of all its friends together: a
+// contact that goes and comes again must not get one twice, because its node takes
+// no number twice.
+type serials struct{ last atomic.Uint64 }
+
+func (s *serials) next() uint64 { return s.last.Add(1) }
+
+// beyond has what follows be greater than n.
+func (s *serials) beyond(n uint64) {
+	for last := s.last.Load(); last < n && !s.last.CompareAndSwap(last, n); last = s.last.Load() {
+	}
 }
 
 // letter is a message that its friend has not got, as far as is known.
@@ -119,9 +132,9 @@ func written(text string) int {
 // outbox, if there is one; else when it is with the link, or has to wait for one.
 func (f *friend) write(ctx actor.Context, m *asked, text string) {
 	s := &f.sending
-	s.serial++
-	l := letter{serial: s.serial, asked: m, ready: !f.o.Outbox, kept: &enclavepb.Kept{
-		Message: text, Timestamp: f.now(), Id: makeID(f.instance, s.serial), Command: m.command.GetId(),
+	serial := f.met.serials.next()
+	l := letter{serial: serial, asked: m, ready: !f.o.Outbox, kept: &enclavepb.Kept{
+		Message: text, Timestamp: f.now(), Id: makeID(f.instance, serial), Command: m.command.GetId(),
 	}}
 	s.letters = append(s.letters, l)
 	s.bytes += len(text)
@@ -268,7 +281,7 @@ func (f *friend) onRecalled(ctx actor.Context, m *recalled) {
 	for i, k := range m.messages {
 		s.letters = append(s.letters, letter{serial: m.serials[i], kept: k, ready: true, queued: true})
 		s.bytes += len(k.GetMessage())
-		s.serial = max(s.serial, m.serials[i])
+		f.met.serials.beyond(m.serials[i])
 	}
 	f.count()
 	held := s.held

@@ -46,8 +46,9 @@ type stranger struct {
 
 	first    *enclavepb.Packet // owned, as all that follows; all that was said but messages; nil: nothing yet
 	messages []*enclavepb.Packet
-	bytes    int // of messages
-	bad      int // packets in a row that are none
+	bytes    int  // of messages
+	torn     bool // there was no room for a message that its sender sends again
+	bad      int  // packets in a row that are none
 	timer    *tree.Timer
 	letIn    bool
 	friend   *actor.PID // nil: it has not taken the link yet
@@ -142,17 +143,16 @@ func (s *stranger) merge(m *enclavepb.Packet) {
 	}
 }
 
-// hold keeps a message, if there is room.
+// hold keeps a message, if there is room. Behind one that its sender sends again it
+// keeps none: the sender would take the lost one for received, too.
 func (s *stranger) hold(ctx actor.Context, m *enclavepb.Packet) {
-	if size := len(m.GetMessage()) + len(m.GetExtra()); len(s.messages) < strangerHeld && s.bytes+size <= strangerBytes {
+	if size := len(m.GetMessage()) + len(m.GetExtra()); !s.torn && len(s.messages) < strangerHeld && s.bytes+size <= strangerBytes {
 		s.messages = append(s.messages, &enclavepb.Packet{Message: m.Message, Timestamp: m.Timestamp, Id: m.GetId(), Extra: m.GetExtra()})
 		s.bytes += size
 		return
 	}
 	tree.Of(ctx.ActorSystem()).Counter("enclave_strangers_dropped_total", "Messages of unknown callers beyond what is held of them.", "", "").Add(1)
-	if m.GetId() != "" { // its sender sends it again, and takes nothing for received that comes behind it
-		ctx.Stop(ctx.Self())
-	}
+	s.torn = s.torn || m.GetId() != ""
 }
 
 func (s *stranger) onMalformed(ctx actor.Context, m *linkpb.Malformed) {
@@ -172,7 +172,7 @@ func (s *stranger) onMalformed(ctx actor.Context, m *linkpb.Malformed) {
 func (s *stranger) onLetIn(ctx actor.Context) {
 	s.timer.Stop()
 	s.letIn = true
-	m := &admitted{address: s.address, link: s.link}
+	m := &admitted{address: s.address, link: s.link, torn: s.torn}
 	if s.first != nil {
 		m.packets = append([]*enclavepb.Packet{s.first}, s.messages...)
 	}

@@ -11,8 +11,10 @@ import (
 	"parley/messages/enclavepb"
 )
 
-// requestPause is between two events of one stranger.
-const requestPause = time.Second
+const (
+	requestPause = time.Second // between two requests of one address, on whatever links
+	goneMost     = 256         // addresses that have gone within requestPause
+)
 
 type (
 	// introducing tells strangers what a caller says of itself. From stranger.
@@ -39,17 +41,17 @@ type strangers struct {
 	o   *Options // fixed at spawn, as all of this block
 	met *meet
 
-	callers map[string]*waiter // owned, as all that follows; by address
+	callers map[string]*waiter // owned, as all that follows; by address: who waits, or was told of a moment ago
 	links   map[string]*held   // by id of the stranger actor
 }
 
 // waiter is an address that waits.
 type waiter struct {
 	address string
-	links   []*held // oldest first
-	told    bool    // people know of it
-	timer   *tree.Timer
-	stale   bool // they know an older state
+	links   []*held     // oldest first; none: it has gone
+	told    bool        // people know of it
+	timer   *tree.Timer // until they may be told again; nil: they may
+	stale   bool        // they know an older state
 }
 
 // held is one link that waits.
@@ -89,6 +91,7 @@ func (s *strangers) onStarted(ctx actor.Context) {
 	for _, id := range slices.Sorted(maps.Keys(s.links)) {
 		s.forget(ctx, s.links[id], false)
 	}
+	clear(s.callers)
 }
 
 func (s *strangers) onStopping() {
@@ -120,7 +123,13 @@ func (s *strangers) onKnock(ctx actor.Context, m *knock) {
 }
 
 func (s *strangers) count(ctx actor.Context) {
-	ctx.Send(s.met.friends, &holding{len(s.callers)})
+	n := 0
+	for _, w := range s.callers {
+		if len(w.links) > 0 {
+			n++
+		}
+	}
+	ctx.Send(s.met.friends, &holding{n})
 }
 
 // onIntroducing hears what a caller says of itself.
@@ -151,7 +160,10 @@ func (s *strangers) onRequestDue(ctx actor.Context, m requestDue) {
 		return
 	}
 	w.timer = nil
-	if w.stale {
+	switch {
+	case len(w.links) == 0:
+		delete(s.callers, w.address)
+	case w.stale:
 		s.tell(ctx, w)
 	}
 }
@@ -208,17 +220,21 @@ func (s *strangers) onTerminated(ctx actor.Context, m *actor.Terminated) {
 	}
 }
 
-// forget ends the waiting of a link. A friend is news by itself.
+// forget ends the waiting of a link. A friend is news by itself. Who goes and comes
+// back at once is not told of more often than who stays.
 func (s *strangers) forget(ctx actor.Context, h *held, accepted bool) {
 	delete(s.links, h.pid.GetId())
 	w := h.caller
 	if w.links = slices.DeleteFunc(w.links, func(o *held) bool { return o == h }); len(w.links) > 0 {
 		return
 	}
-	delete(s.callers, w.address)
-	w.timer.Stop()
+	if accepted || w.timer == nil || len(s.callers) > goneMost {
+		delete(s.callers, w.address)
+		w.timer.Stop()
+	}
 	if w.told && !accepted {
 		ctx.Send(s.met.frontends, &told{&enclavepb.Event{Body: &enclavepb.Event_Gone{Gone: &enclavepb.Gone{Address: w.address}}}})
 	}
+	w.told, w.stale = false, false
 	s.count(ctx)
 }

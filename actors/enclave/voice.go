@@ -1,9 +1,8 @@
 package enclave
 
 import (
-	"slices"
-
 	"github.com/asynkron/protoactor-go/actor"
+
 	"parley/messages"
 	"parley/messages/enclavepb"
 	"parley/messages/linkpb"
@@ -25,9 +24,9 @@ func (f *friend) tune(ctx actor.Context) {
 		return
 	}
 	f.voice = best
-	if old != nil {
-		f.unsettled(ctx, old)
-	}
+	// What the old one has not taken, or its peer not acknowledged, goes over the new
+	// one, in order: who acknowledges drops what it has.
+	f.sending.next = 0
 	if best == nil {
 		for i := range f.sending.letters {
 			if l := &f.sending.letters[i]; l.ready {
@@ -38,17 +37,6 @@ func (f *friend) tune(ctx actor.Context) {
 	}
 	f.confirm(ctx)
 	f.soon(ctx)
-}
-
-// unsettled decides about what was handed to a link that is no longer the voice.
-// A peer that acknowledges gets again what it has not acknowledged, in order: it
-// drops what it has. Another could not, so it gets nothing twice.
-func (f *friend) unsettled(ctx actor.Context, old *line) {
-	if old.kin {
-		f.sending.next = 0
-		return
-	}
-	f.drop(ctx, f.sending.next, enclavepb.Delivery_DELIVERY_SENT)
 }
 
 // transmit hands letters to the voice. Until it has taken them, more wait, and go
@@ -91,11 +79,14 @@ func packet(k *enclavepb.Kept) *enclavepb.Packet {
 
 // onTaken goes on when a link has taken letters.
 func (f *friend) onTaken(ctx actor.Context, m *linkpb.Taken) {
-	i := slices.IndexFunc(f.lines, func(l *line) bool { return l.number == m.GetCharge() })
+	i := f.find(m.GetCharge())
 	if i < 0 {
 		return
 	}
 	l := f.lines[i]
+	if _, there := ctx.ActorSystem().ProcessRegistry.Get(l.link); !there {
+		return // a link that ends answers for what nobody will take, too
+	}
 	l.busy = false
 	if l != f.voice {
 		return

@@ -19,6 +19,8 @@ const (
 	writePause  = time.Second           // between them
 	gatherTime  = 10 * time.Millisecond // from the beginning of one Write to that of the next, unless there is much
 	gatherMost  = 512                   // rows that were put, which is much
+	gatherSoon  = 3 * time.Millisecond  // likewise where people wait for some
+	gatherFew   = 64                    // rows that were put, which are so few that people do not wait for more
 	lossesEvery = time.Minute           // that the log tells of what was lost, at most
 )
 
@@ -34,7 +36,10 @@ type writing struct {
 	timer  *tree.Timer
 	began  time.Time   // the last Write
 	put    int         // rows since then
+	urgent bool        // among them are such that people wait for
+	took   int         // rows that it took
 	gather *tree.Timer // until gatherDue; nil: it is not awaited
+	soon   bool        // it comes as soon as people want
 
 	lost   int // entries that the log has not told of
 	silent time.Time
@@ -74,18 +79,21 @@ func (c *chronicle) put(ctx actor.Context, r *row) {
 		if r.then != nil {
 			r.then(ctx, false)
 		}
+		c.follow(ctx, []*row{r}, true)
 		return
 	}
 	w := &c.writing
 	w.put++
+	w.urgent = w.urgent || len(r.follows) > 0
 	if r.empty() {
-		w.await(ctx, r)
+		c.await(ctx, r)
 		return
 	}
 	if n := len(w.queue); n > 0 && r.replaces(w.queue[n-1]) {
 		last := w.queue[n-1]
 		w.bytes += r.size() - last.size()
 		last.others = r.others
+		last.follows = append(last.follows, r.follows...)
 		if r.then != nil {
 			last.await(r.then)
 		}
@@ -101,17 +109,19 @@ func (c *chronicle) put(ctx actor.Context, r *row) {
 	c.send(ctx)
 }
 
-// await has who waits for a row with nothing in it told when all before it is
+// await has what follows from a row with nothing in it done when all before it is
 // stored.
-func (w *writing) await(ctx actor.Context, r *row) {
+func (c *chronicle) await(ctx actor.Context, r *row) {
+	w := &c.writing
 	switch {
-	case r.then == nil:
 	case len(w.queue) > 0:
-		w.queue[len(w.queue)-1].await(r.then)
+		last := w.queue[len(w.queue)-1]
+		last.follows = append(last.follows, r.follows...)
 	case w.flight != nil:
-		w.flight.rows[len(w.flight.rows)-1].await(r.then)
+		last := w.flight.rows[len(w.flight.rows)-1]
+		last.follows = append(last.follows, r.follows...)
 	default:
-		r.then(ctx, true)
+		c.follow(ctx, []*row{r}, true)
 	}
 }
 
@@ -123,9 +133,14 @@ func (c *chronicle) send(ctx actor.Context) {
 		return
 	}
 	now := time.Now()
-	if wait := gatherTime - now.Sub(w.began); wait > 0 && len(w.queue) < rowsAtOnce && w.put < gatherMost && w.bytes < rowsBytes {
+	if wait := w.pause() - now.Sub(w.began); wait > 0 && len(w.queue) < rowsAtOnce && w.put < gatherMost && w.bytes < rowsBytes {
+		if w.urgent && !w.soon {
+			w.gather.Stop()
+			w.gather = nil
+		}
 		if w.gather == nil {
 			w.gather = tree.After(ctx, wait, gatherDue{})
+			w.soon = w.urgent
 		}
 		return
 	}
@@ -135,6 +150,17 @@ func (c *chronicle) send(ctx actor.Context) {
 	}
 	w.flight = &flight{rows: rows, write: compose(rows, c.sealing.current())}
 	c.try(ctx)
+}
+
+// pause is how long after the beginning of the last Write the next one begins.
+func (w *writing) pause() time.Duration {
+	switch {
+	case !w.urgent:
+		return gatherTime
+	case w.took > gatherFew:
+		return gatherSoon
+	}
+	return 0
 }
 
 func (c *chronicle) onGatherDue(ctx actor.Context) {
@@ -168,7 +194,7 @@ func (w *writing) next() []*row {
 			delete(w.unsent, key)
 		}
 	}
-	w.put, w.began = 0, time.Now()
+	w.took, w.put, w.urgent, w.began = w.put, 0, len(w.queue) > 0 && w.urgent, time.Now()
 	w.gather.Stop()
 	w.gather = nil
 	return rows
@@ -264,7 +290,7 @@ func (c *chronicle) settle(ctx actor.Context, problem string) {
 	entries := 0
 	for _, r := range f.rows {
 		w.bytes -= r.size()
-		if r.fresh {
+		if r.fresh && !r.vital() {
 			entries++
 		}
 	}
@@ -277,6 +303,7 @@ func (c *chronicle) settle(ctx actor.Context, problem string) {
 			r.then(ctx, problem == "")
 		}
 	}
+	c.follow(ctx, f.rows, problem == "")
 	c.goOn(ctx)
 }
 

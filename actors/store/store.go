@@ -31,14 +31,15 @@ type disk interface {
 	commit([]write) (errs []error, syncs int)
 	read(prefix string) (records []*storepb.Record, corrupt []string, err error)
 	readBrief(prefix, from, to string) (records []*storepb.Record, corrupt []string, err error)
+	compact() error
 }
 
 // store is the one writer of the database. While a commit is on its way to the
 // disk, writes queue up and go together with the next one.
 //
 //	parent    node, daemon
-//	receives  storepb.Write, storepb.ReadRequest, committed, seen
-//	sends     storepb.Written, storepb.ReadResponse to askers
+//	receives  storepb.Write, storepb.ReadRequest, storepb.Compact, committed, seen, compacted
+//	sends     storepb.Written, storepb.ReadResponse, storepb.Compacted to askers
 //	stops     with the process; what waits is refused, what is under way is done
 type store struct {
 	disk  disk // fixed at spawn, as all of this block
@@ -49,6 +50,7 @@ type store struct {
 	committing bool
 	questions  []question // oldest first
 	reading    bool
+	compacting bool
 
 	counters counters // set by Started
 }
@@ -104,6 +106,10 @@ func (s *store) Receive(ctx actor.Context) {
 		s.onReadRequest(ctx, m)
 	case seen:
 		s.onSeen(ctx)
+	case *storepb.Compact:
+		s.onCompact(ctx, m)
+	case compacted:
+		s.compacting = false
 	}
 }
 

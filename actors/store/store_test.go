@@ -74,6 +74,11 @@ func (p *paper) read(prefix string) (rs []*storepb.Record, corrupt []string, err
 	return rs, []string{"broken"}, p.fail
 }
 
+func (p *paper) compact() error {
+	p.wait(nil)
+	return p.fail
+}
+
 func (p *paper) readBrief(prefix, from, to string) (rs []*storepb.Record, corrupt []string, err error) {
 	rs, corrupt, err = p.read(prefix)
 	return slices.DeleteFunc(rs, func(r *storepb.Record) bool {
@@ -98,6 +103,8 @@ func (c *client) Receive(ctx actor.Context) {
 			text += fmt.Sprint(" ", r.GetKey(), "=", string(r.GetValue()))
 		}
 		c.heard = append(c.heard, text)
+	case *storepb.Compacted:
+		c.heard = append(c.heard, fmt.Sprint(m.GetSerial(), m.GetError()))
 	case *faultpb.Failed:
 		c.failed++
 	}

@@ -3,6 +3,7 @@ package pipe
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"unicode"
@@ -15,17 +16,19 @@ import (
 // TestCommands: each line, what it asks, or why it makes no sense.
 func TestCommands(t *testing.T) {
 	for text, want := range map[string]*enclavepb.Command{
-		`{"cmd":"send","to":"Ann","message":"Hello","id":"1"}`: {Id: "1", Body: &enclavepb.Command_Send{Send: &enclavepb.Send{To: "Ann", Message: "Hello"}}},
-		`{"cmd":"send","to":"","message":""}`:                  {Body: &enclavepb.Command_Send{Send: &enclavepb.Send{}}},
-		`{"cmd":"add","address":"10.0.0.2:77","name":"A"}`:     {Body: &enclavepb.Command_Add{Add: &enclavepb.Add{Address: "10.0.0.2:77", Name: "A"}}},
-		`{"cmd":"add","address":"10.0.0.2","x":[1]}`:           {Body: &enclavepb.Command_Add{Add: &enclavepb.Add{Address: "10.0.0.2"}}},
-		`{"cmd":"accept","address":"10.0.0.2","name":"A"}`:     {Body: &enclavepb.Command_Accept{Accept: &enclavepb.Accept{Address: "10.0.0.2", Name: "A"}}},
-		`{"cmd":"ignore","address":"10.0.0.2"}`:                {Body: &enclavepb.Command_Ignore{Ignore: &enclavepb.Ignore{Address: "10.0.0.2"}}},
-		`{"cmd":"remove","address":"Ann"}`:                     {Body: &enclavepb.Command_Remove{Remove: &enclavepb.Remove{Address: "Ann"}}},
-		`{"cmd":"status","status":2,"status-message":""}`:      {Body: &enclavepb.Command_Status{Status: &enclavepb.SetStatus{Status: 2, StatusMessage: proto.String("")}}},
-		`{"cmd":"status","status":3}`:                          {Body: &enclavepb.Command_Status{Status: &enclavepb.SetStatus{Status: 3}}},
-		`{"cmd":"alias","alias":"\u0041"}`:                     {Body: &enclavepb.Command_Alias{Alias: &enclavepb.SetAlias{Alias: "A"}}},
-		` { "cmd" : "list" } `:                                 {Body: &enclavepb.Command_List{List: &enclavepb.List{}}},
+		`{"cmd":"send","to":"Ann","message":"Hello","id":"1"}`:                                           {Id: "1", Body: &enclavepb.Command_Send{Send: &enclavepb.Send{To: "Ann", Message: "Hello"}}},
+		`{"cmd":"send","to":"","message":""}`:                                                            {Body: &enclavepb.Command_Send{Send: &enclavepb.Send{}}},
+		`{"cmd":"add","address":"10.0.0.2:77","name":"A"}`:                                               {Body: &enclavepb.Command_Add{Add: &enclavepb.Add{Address: "10.0.0.2:77", Name: "A"}}},
+		`{"cmd":"add","address":"10.0.0.2","x":[1]}`:                                                     {Body: &enclavepb.Command_Add{Add: &enclavepb.Add{Address: "10.0.0.2"}}},
+		`{"cmd":"accept","address":"10.0.0.2","name":"A"}`:                                               {Body: &enclavepb.Command_Accept{Accept: &enclavepb.Accept{Address: "10.0.0.2", Name: "A"}}},
+		`{"cmd":"ignore","address":"10.0.0.2"}`:                                                          {Body: &enclavepb.Command_Ignore{Ignore: &enclavepb.Ignore{Address: "10.0.0.2"}}},
+		`{"cmd":"remove","address":"Ann"}`:                                                               {Body: &enclavepb.Command_Remove{Remove: &enclavepb.Remove{Address: "Ann"}}},
+		`{"cmd":"status","status":2,"status-message":""}`:                                                {Body: &enclavepb.Command_Status{Status: &enclavepb.SetStatus{Status: 2, StatusMessage: proto.String("")}}},
+		`{"cmd":"status","status":3}`:                                                                    {Body: &enclavepb.Command_Status{Status: &enclavepb.SetStatus{Status: 3}}},
+		`{"cmd":"alias","alias":"\u0041"}`:                                                               {Body: &enclavepb.Command_Alias{Alias: &enclavepb.SetAlias{Alias: "A"}}},
+		`{"cmd":"history","with":"Ann"}`:                                                                 {Body: &enclavepb.Command_History{History: &enclavepb.History{With: "Ann"}}},
+		`{"cmd":"history","with":"Ann","most":500,"before":18446744073709551615,"password":"","id":"h"}`: {Id: "h", Body: &enclavepb.Command_History{History: &enclavepb.History{With: "Ann", Most: 500, Before: math.MaxUint64, Password: proto.String("")}}},
+		` { "cmd" : "list" } `:                                                                           {Body: &enclavepb.Command_List{List: &enclavepb.List{}}},
 	} {
 		if c, r := decode([]byte(text)); r != nil || !proto.Equal(c, want) {
 			t.Errorf("%s: %v, %v", text, c, r)
@@ -34,12 +37,18 @@ func TestCommands(t *testing.T) {
 	for text, want := range map[string]*enclavepb.Result{
 		`x`: {Reason: reasonJSON}, `[]`: {Reason: reasonJSON}, `null`: {Reason: reasonJSON}, `{"cmd":"list","cmd":"list"}`: {Reason: reasonJSON},
 		"{\"cmd\":\"\xff\"}": {Reason: reasonJSON}, `{"cmd":"list"}{}`: {Reason: reasonJSON},
-		`{}`:                                                      {Reason: reasonCommand},
-		`{"id":"7","cmd":""}`:                                     {Id: "7", Reason: reasonCommand},
-		`{"id":"7","cmd":1}`:                                      {Id: "7", Reason: `"cmd" must be a string`},
-		`{"id":7,"cmd":"list"}`:                                   {Reason: `"id" must be a string`},
-		`{"id":"7","cmd":"List"}`:                                 {Id: "7", Cmd: "List", Reason: reasonUnknown},
-		`{"cmd":"history","with":"Ann"}`:                          {Cmd: "history", Reason: reasonUnknown},
+		`{}`:                      {Reason: reasonCommand},
+		`{"id":"7","cmd":""}`:     {Id: "7", Reason: reasonCommand},
+		`{"id":"7","cmd":1}`:      {Id: "7", Reason: `"cmd" must be a string`},
+		`{"id":7,"cmd":"list"}`:   {Reason: `"id" must be a string`},
+		`{"id":"7","cmd":"List"}`: {Id: "7", Cmd: "List", Reason: reasonUnknown},
+		`{"cmd":"history"}`:       {Cmd: "history", Reason: `"with" is missing`},
+		`{"cmd":"history","with":"Ann","most":0}`:                 {Cmd: "history", Reason: `"most" must be a whole number, 1 to 500`},
+		`{"cmd":"history","with":"Ann","most":501}`:               {Cmd: "history", Reason: `"most" must be a whole number, 1 to 500`},
+		`{"cmd":"history","with":"Ann","most":"5"}`:               {Cmd: "history", Reason: `"most" must be a whole number, 1 to 500`},
+		`{"cmd":"history","with":"Ann","before":-1}`:              {Cmd: "history", Reason: `"before" must be a whole number, 1 to 18446744073709551615`},
+		`{"cmd":"history","with":"Ann","password":7}`:             {Cmd: "history", Reason: `"password" must be a string`},
+		`{"cmd":"History","with":"Ann"}`:                          {Cmd: "History", Reason: reasonUnknown},
 		`{"cmd":"send","message":"x"}`:                            {Cmd: "send", Reason: `"to" is missing`},
 		`{"cmd":"send","to":"x"}`:                                 {Cmd: "send", Reason: `"message" is missing`},
 		`{"cmd":"send","to":1}`:                                   {Cmd: "send", Reason: `"to" must be a string`},
@@ -75,6 +84,10 @@ func TestEvents(t *testing.T) {
 		{
 			&enclavepb.Event{Body: &enclavepb.Event_Received{Received: &enclavepb.Received{From: "fe80::1%eth0", Timestamp: -5, Extra: []byte(`{"x":"` + strings.Repeat("x", extraMost) + `"}`)}}},
 			`{"event":"message","from":"fe80::1%eth0","name":"","message":"","timestamp":-5}`,
+		},
+		{
+			&enclavepb.Event{Body: &enclavepb.Event_Received{Received: &enclavepb.Received{From: "10.0.0.2", Message: "x", Run: "run", Number: 7, Again: true}}},
+			`{"event":"message","from":"10.0.0.2","name":"","message":"x","timestamp":0,"again":true}`,
 		},
 		{
 			&enclavepb.Event{Body: &enclavepb.Event_Status{Status: ann}},
@@ -195,6 +208,7 @@ func FuzzCommand(f *testing.F) {
 	f.Add([]byte(`{"cmd":"send","to":"Ann","message":"Hello","id":"1"}`))
 	f.Add([]byte(`{"cmd":"status","status":2,"status-message":"x"}`))
 	f.Add([]byte(`{"cmd":"list","id":7}`))
+	f.Add([]byte(`{"cmd":"history","with":"Ann","most":7,"before":99,"password":"x"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		c, r := decode(line)
 		switch {
@@ -226,6 +240,10 @@ func FuzzEvent(f *testing.F) {
 		}
 		x, _ := json.Marshal(map[string]string{extra: message})
 		got := ""
+		whole := ""
+		for _, l := range checkLines(t, appendEntry(nil, name, &enclavepb.Entry{Serial: uint64(len(from)), Message: message})) {
+			whole += l["message"].(string)
+		}
 		for _, l := range checkLines(t, appendReceived(nil, &enclavepb.Received{From: from, Name: name, Message: message, Extra: x})) {
 			got += l["message"].(string)
 			if e, ok := l["extra"].(map[string]any); ok && e[strings.ToValidUTF8(extra, "\ufffd")] == nil && !strings.Contains(extra, "\ufffd") {
@@ -233,6 +251,9 @@ func FuzzEvent(f *testing.F) {
 					t.Fatalf("%v of %q", e, extra)
 				}
 			}
+		}
+		if whole != got {
+			t.Fatalf("%q became %q", message, whole)
 		}
 		if want := strings.Join(strings.Split(message, ""), ""); got != want {
 			valid := []rune(message)

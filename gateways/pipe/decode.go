@@ -1,6 +1,7 @@
 package pipe
 
 import (
+	"math"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -13,11 +14,15 @@ import (
 // Why a line is refused, for people.
 const (
 	reasonJSON    = "a line must be one JSON object, each key once"
-	reasonCommand = `there is no "cmd": one of send, add, accept, ignore, remove, status, alias, list`
-	reasonUnknown = "this command is unknown: one of send, add, accept, ignore, remove, status, alias, list"
+	reasonCommand = `there is no "cmd": one of send, add, accept, ignore, remove, status, alias, list, history`
+	reasonUnknown = "this command is unknown: one of send, add, accept, ignore, remove, status, alias, list, history"
 	reasonID      = `"id" must have at most 1024 bytes`
 	reasonLong    = "a line was longer than 65536 bytes: write shorter ones"
 )
+
+// entriesMost is how many entries of a conversation are told at once: so many lines
+// wait for a reader.
+const entriesMost = keepMost / 2
 
 // idMost is how many bytes an id may have: it comes back in lines that have an end.
 const idMost = 1 << 10
@@ -68,6 +73,19 @@ func (m *members) status() uint32 {
 	return uint32(n)
 }
 
+// count is a whole number up to most; 0: it is not there.
+func (m *members) count(key string, most uint64) uint64 {
+	v, ok := m.all[key]
+	if !ok {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(v), 10, 64)
+	if (err != nil || n < 1 || n > most) && m.reason == "" {
+		m.reason = strconv.Quote(key) + " must be a whole number, 1 to " + strconv.FormatUint(most, 10)
+	}
+	return n
+}
+
 // decode makes a command of a line. If that makes no sense, r says so instead.
 func decode(line []byte) (c *enclavepb.Command, r *enclavepb.Result) {
 	m := &members{}
@@ -112,6 +130,10 @@ func (m *members) command(name string) *enclavepb.Command {
 		return &enclavepb.Command{Body: &enclavepb.Command_Alias{Alias: &enclavepb.SetAlias{Alias: m.text("alias", true)}}}
 	case "list":
 		return &enclavepb.Command{Body: &enclavepb.Command_List{List: &enclavepb.List{}}}
+	case "history":
+		return &enclavepb.Command{Body: &enclavepb.Command_History{History: &enclavepb.History{
+			With: m.text("with", true), Most: uint32(m.count("most", entriesMost)), Before: m.count("before", math.MaxUint64), Password: m.maybe("password"),
+		}}}
 	}
 	m.reason = reasonUnknown
 	return nil

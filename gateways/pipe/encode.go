@@ -93,6 +93,9 @@ func appendReceived(lines [][]byte, m *enclavepb.Received) [][]byte {
 		w.b, rest = appendPart(w.b, rest, lineMost-extraMost-envelopeMost)
 		w.b = append(w.b, '"')
 		w.number("timestamp", m.GetTimestamp())
+		if m.GetAgain() {
+			w.truth("again", true)
+		}
 		if more = rest != ""; more {
 			w.truth("more", true)
 		} else if extra := appendHarmlessJSON(nil, m.GetExtra()); len(extra) > 0 && len(extra) <= extraMost {
@@ -104,17 +107,45 @@ func appendReceived(lines [][]byte, m *enclavepb.Received) [][]byte {
 	return lines
 }
 
-// appendResult appends the lines of an answer: contacts, if it has such, and the
-// result itself.
+// appendEntry writes an entry of a conversation in as many lines as it needs;
+// "more" tells that the next one goes on.
+func appendEntry(lines [][]byte, id string, e *enclavepb.Entry) [][]byte {
+	rest, more := e.GetMessage(), true
+	for more {
+		w := event("said").text("id", id).number("serial", int64(e.GetSerial())).truth("own", e.GetOwn())
+		w.key("message")
+		w.b = append(w.b, '"')
+		w.b, rest = appendPart(w.b, rest, lineMost-2*envelopeMost)
+		w.b = append(w.b, '"')
+		w.number("timestamp", e.GetTimestamp())
+		if name := progressNames[e.GetDelivery()]; name != "" {
+			w.text("state", name)
+		}
+		if more = rest != ""; more {
+			w.truth("more", true)
+		}
+		lines = append(lines, w.line())
+	}
+	return lines
+}
+
+// appendResult appends the lines of an answer: contacts or entries, if it has such,
+// and the result itself.
 func appendResult(lines [][]byte, r *enclavepb.Result) [][]byte {
 	if r.GetCmd() == "list" && r.GetOk() {
 		lines = appendContacts(lines, r.GetContacts())
+	}
+	for _, e := range r.GetEntries() {
+		lines = appendEntry(lines, r.GetId(), e)
 	}
 	w := event("result").text("id", r.GetId()).text("cmd", r.GetCmd()).truth("ok", r.GetOk())
 	w.key("reason")
 	w.b = append(w.b, '"')
 	w.b, _ = appendPart(w.b, r.GetReason(), reasonMost)
 	w.b = append(w.b, '"')
+	if r.GetCmd() == "history" {
+		w.truth("more", r.GetMore()).truth("locked", r.GetLocked())
+	}
 	return append(lines, w.line())
 }
 

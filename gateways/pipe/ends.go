@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"parley/actors/tree"
+	"parley/messages/enclavepb"
 )
 
 // askedMost is how many lines are read that are not answered.
@@ -23,16 +24,20 @@ type ends struct {
 	log    *slog.Logger
 	tokens chan struct{} // one for each line that is not answered
 
+	frontends *actor.PID // fixed
+
 	stop context.CancelFunc // owned by the actor; nil: not begun
 
 	mu       sync.Mutex
 	troubles map[string]string // by pipe; what was logged
 }
 
-func newEnds(sys *actor.ActorSystem, f *folder) *ends {
+func newEnds(sys *actor.ActorSystem, p *Pipes, frontends *actor.PID) *ends {
+	f := p.folder
 	e := &ends{folder: f, log: tree.Log(sys), tokens: make(chan struct{}, askedMost), troubles: map[string]string{}}
 	metrics := tree.Of(sys)
-	e.out = newOutlet(f, e.trouble, func(n uint64) []byte {
+	e.frontends = frontends
+	e.out = newOutlet(f, p.told, e.trouble, func(n uint64) []byte {
 		metrics.Drop(tree.LossyDropped, int(n))
 		return droppedLine(n)
 	})
@@ -60,11 +65,15 @@ func (e *ends) begin(sys *actor.ActorSystem, self *actor.PID) bool {
 		case <-ctx.Done():
 		}
 	}
+	e.out.shown = func(batch uint64) {
+		sys.Root.RequestWithCustomSender(e.frontends, &enclavepb.Shown{Number: batch}, self)
+	}
 	var both sync.WaitGroup
 	both.Go(func() { e.in.run(ctx) })
 	both.Go(func() { e.out.run(ctx) })
 	go func() {
 		both.Wait()
+		e.out.told.close()
 		e.folder.close()
 	}()
 	return true

@@ -110,8 +110,11 @@ func (f *folder) is(name string, file *os.File) bool {
 // to others.
 func (f *folder) own(path string, st *unix.Stat_t, kind uint32) error {
 	what, mode := "a named pipe", uint32(pipeMode)
-	if kind == unix.S_IFDIR {
+	switch kind {
+	case unix.S_IFDIR:
 		what, mode = "a folder", folderMode
+	case unix.S_IFREG:
+		what = "a file"
 	}
 	switch {
 	case st.Mode&unix.S_IFMT != kind:

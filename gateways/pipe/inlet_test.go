@@ -172,7 +172,7 @@ func TestTrouble(t *testing.T) {
 		stop()
 	})
 	b := newBack(t)
-	e := newEnds(b.sys, p.folder)
+	e := newEnds(b.sys, p, nil)
 	for _, problem := range []error{nil, errors.New("x"), errors.New("x"), nil, nil} {
 		e.trouble(nameIn, problem)
 	}

@@ -19,6 +19,7 @@ const (
 	keepRead  = 16 << 10               // lines and events that wait where somebody reads
 	joinMost  = 32 << 10               // bytes of lines that are written at once
 	tryEvery  = 250 * time.Millisecond // whether a reader has come
+	bearing   = 250 * time.Millisecond // with a reader that does not read, until nobody waits for it any more
 	lastWords = 500 * time.Millisecond // that a reader gets when all is over
 )
 
@@ -27,6 +28,7 @@ type line struct {
 	text  []byte
 	lost  uint64           // lines that this one says were lost
 	event *enclavepb.Event // written when its turn comes: most events nobody reads; nil: text is
+	batch uint64           // that is complete with this line; 0: none
 }
 
 // size is what it holds of memory, roughly.
@@ -45,22 +47,29 @@ type outlet struct {
 	dropped func(n uint64) []byte           // the line that says so, made when somebody reads it
 	every   time.Duration                   // a reader is looked for
 	failed  func(reason any)                // told of a panic over an event, which is left out; nil: it is not caught
+	told    *told                           // which messages readers were told of
+	shown   func(batch uint64)              // told how far events are with a reader, or have none; nil: nobody wants to know
 
 	wake chan struct{} // something to do for run
 
-	mu    sync.Mutex
-	queue []line // oldest first
-	bytes int    // of queue
-	lost  uint64 // lines, before those in queue
-	read  bool   // somebody has the pipe open
+	mu      sync.Mutex
+	queue   []line // oldest first
+	bytes   int    // of queue
+	lost    uint64 // lines, before those in queue
+	read    bool   // somebody has the pipe open
+	stuck   bool   // and does not read
+	newest  uint64 // batch in queue, or before it
+	passing int    // events in queue that a newer one makes worthless
 
-	given []line   // owned by run: what a reader may not have read, oldest first
-	size  int      // bytes of given; owned by run
-	parts [][]byte // scratch of run, empty
+	given []line                // owned by run: what a reader may not have read, oldest first
+	size  int                   // bytes of given; owned by run
+	parts [][]byte              // scratch of run, empty
+	marks []*enclavepb.Received // what run is about to write whole; scratch
+	batch uint64                // that is whole in what run is about to write
 }
 
-func newOutlet(f *folder, trouble func(string, error), dropped func(uint64) []byte) *outlet {
-	return &outlet{folder: f, trouble: trouble, dropped: dropped, every: tryEvery, wake: make(chan struct{}, 1)}
+func newOutlet(f *folder, told *told, trouble func(string, error), dropped func(uint64) []byte) *outlet {
+	return &outlet{folder: f, told: told, trouble: trouble, dropped: dropped, every: tryEvery, wake: make(chan struct{}, 1)}
 }
 
 // put has a line written when its turn comes. It does not wait.
@@ -72,15 +81,32 @@ func (o *outlet) put(text []byte) {
 	o.rouse()
 }
 
-// tell has events written when their turn comes. It does not wait.
-func (o *outlet) tell(events ...*enclavepb.Event) {
+// tell has events written when their turn comes. It does not wait. shown is told
+// when they are: of the batch, if that has a number.
+func (o *outlet) tell(batch uint64, events ...*enclavepb.Event) {
 	o.mu.Lock()
-	for _, e := range events {
-		o.add(line{event: e})
+	for i, e := range events {
+		l := line{event: e}
+		if i == len(events)-1 {
+			l.batch = batch
+		}
+		o.add(l)
 	}
+	o.newest = max(o.newest, batch)
 	o.limit()
+	nobody := batch != 0 && (!o.read || o.stuck || len(events) == 0)
 	o.mu.Unlock()
+	if nobody {
+		o.confirm(batch)
+	}
 	o.rouse()
+}
+
+// confirm says that nobody need wait for events any more.
+func (o *outlet) confirm(batch uint64) {
+	if o.shown != nil && batch != 0 {
+		o.shown(batch)
+	}
 }
 
 // lose counts what there was no room for.
@@ -94,6 +120,9 @@ func (o *outlet) lose(n int) {
 func (o *outlet) add(l line) {
 	o.queue = append(o.queue, l)
 	o.bytes += l.size()
+	if l.about() != "" {
+		o.passing++
+	}
 }
 
 func (o *outlet) rouse() {
@@ -101,21 +130,6 @@ func (o *outlet) rouse() {
 	case o.wake <- struct{}{}:
 	default:
 	}
-}
-
-// limit loses what is too much, the oldest first.
-func (o *outlet) limit() {
-	n, most := 0, keepMost
-	if o.read {
-		most = keepRead
-	}
-	for len(o.queue)-n > most || o.bytes > keepBytes {
-		o.bytes -= o.queue[n].size()
-		o.lost += max(1, o.queue[n].lost)
-		o.queue[n] = line{}
-		n++
-	}
-	o.queue = o.queue[n:]
 }
 
 // run writes until the end of ctx.
@@ -164,9 +178,25 @@ func (o *outlet) serve(ctx context.Context, file *os.File, stale bool) {
 // reading notes whether somebody has the pipe open.
 func (o *outlet) reading(is bool) {
 	o.mu.Lock()
-	o.read = is
+	o.read, o.stuck = is, false
+	newest := o.newest
 	o.limit()
 	o.mu.Unlock()
+	if !is {
+		o.confirm(newest)
+	}
+}
+
+// stall notes that somebody has the pipe open, and does not read.
+func (o *outlet) stall() {
+	o.mu.Lock()
+	before := o.stuck
+	o.stuck = true
+	newest := o.newest
+	o.mu.Unlock()
+	if !before {
+		o.confirm(newest)
+	}
 }
 
 // await closes gone when nobody reads what is written to file, or it is closed.
@@ -202,9 +232,28 @@ func (o *outlet) write(ctx context.Context, file *os.File, gone <-chan struct{})
 			}
 			return 0
 		}
-		if n, err := file.Write(join); err != nil {
+		if n, err := o.push(ctx, file, join); err != nil {
 			return len(join) - n
 		}
+		o.told.note(o.marks)
+		o.confirm(o.batch)
+	}
+}
+
+// push writes to file, however long that takes.
+func (o *outlet) push(ctx context.Context, file *os.File, b []byte) (n int, err error) {
+	for {
+		wait := bearing
+		if ctx.Err() != nil {
+			wait = lastWords
+		}
+		_ = file.SetWriteDeadline(time.Now().Add(wait))
+		m, err := file.Write(b[n:])
+		n += m
+		if !errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
+			return n, err
+		}
+		o.stall()
 	}
 }
 
@@ -215,18 +264,29 @@ func (o *outlet) next(join []byte) []byte {
 	if o.lost > 0 {
 		join = o.give(join, o.lostLine())
 	}
+	o.stuck = false
+	clear(o.marks)
+	o.marks, o.batch = o.marks[:0], 0
 	n := 0
 	for ; n < len(o.queue) && (len(join) == 0 || len(join)+o.queue[n].size() <= joinMost); n++ {
 		l := o.queue[n]
 		o.queue[n] = line{}
-		o.bytes -= l.size()
+		o.forget(l)
+		o.batch = max(o.batch, l.batch)
 		if l.event == nil {
 			join = o.give(join, l)
+			continue
+		}
+		m := l.event.GetReceived()
+		if m.GetAgain() && o.told.has(m) {
 			continue
 		}
 		o.encode(l.event)
 		for _, text := range o.parts {
 			join = o.give(join, line{text: text})
+		}
+		if m != nil {
+			o.marks = append(o.marks, m)
 		}
 		clear(o.parts)
 	}
@@ -294,7 +354,7 @@ func (o *outlet) giveBack(n int) {
 	if o.lost > 0 { // between these and those
 		back = append(back, o.lostLine())
 	}
-	for _, l := range back {
+	for _, l := range back { // none of them is about anybody: they are text
 		o.bytes += l.size()
 	}
 	o.queue = append(back, o.queue...)

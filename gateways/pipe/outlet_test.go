@@ -42,7 +42,7 @@ func TestNobodyReads(t *testing.T) {
 // TestKept: what is kept has a limit in bytes, too, and a line that says how many
 // were lost stands for those when it is lost itself.
 func TestKept(t *testing.T) {
-	o := newOutlet(nil, nil, droppedLine)
+	o := newOutlet(nil, &told{}, nil, droppedLine)
 	big := []byte(strings.Repeat("x", lineMost-1) + "\n")
 	for range 3 * keepBytes / lineMost {
 		o.put(big)
@@ -133,7 +133,7 @@ func TestOpenRaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	o := newOutlet(p.folder, func(_ string, err error) {
+	o := newOutlet(p.folder, p.told, func(_ string, err error) {
 		if err != nil {
 			t.Error(err)
 		}

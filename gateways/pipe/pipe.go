@@ -26,7 +26,10 @@ const (
 )
 
 // Pipes are the two named pipes of a folder, checked.
-type Pipes struct{ folder *folder }
+type Pipes struct {
+	folder *folder
+	told   *told
+}
 
 // Open makes a folder and its pipes where they are not, and refuses what is not
 // ours alone: a symbolic link, another kind of file, another owner, a mode that
@@ -43,25 +46,34 @@ func Open(path string) (*Pipes, error) {
 			return nil, err
 		}
 	}
-	return &Pipes{f}, nil
+	told, err := openTold(f)
+	if err != nil {
+		f.close()
+		return nil, err
+	}
+	return &Pipes{f, told}, nil
 }
 
 // Close lets go of pipes that were never spawned.
-func (p *Pipes) Close() { p.folder.close() }
+func (p *Pipes) Close() {
+	p.told.close()
+	p.folder.close()
+}
 
 // Spawn starts the front end of pipes, which it owns from now on. frontends
 // answers enclavepb.Command, and is told enclavepb.Listen.
 func Spawn(ctx actor.SpawnerContext, name string, p *Pipes, frontends *actor.PID) *actor.PID {
-	e := newEnds(ctx.ActorSystem(), p.folder)
+	e := newEnds(ctx.ActorSystem(), p, frontends)
 	return tree.Spawn(ctx, name, tree.Spec{
 		Limit: mailboxBytes, Inline: true, New: func() actor.Actor { return &pipe{ends: e, frontends: frontends} },
 		Refused: func(msg any) {
-			n := 1
+			n, batch := 1, uint64(0)
 			if m, ok := actor.UnwrapEnvelopeMessage(msg).(*enclavepb.Events); ok {
-				n = len(m.GetEvents())
+				n, batch = len(m.GetEvents()), m.GetNumber()
 			}
 			tree.Of(ctx.ActorSystem()).Drop(tree.MailboxFull, n)
 			e.out.lose(n)
+			e.out.confirm(batch)
 		},
 	})
 }
@@ -84,7 +96,7 @@ func (answersLate) IgnoreDeadLetterLogging() {}
 //
 //	parent    node
 //	receives  spoken, answersLate, enclavepb.Result, enclavepb.Event, enclavepb.Events, faultpb.Failed (from frontends)
-//	sends     enclavepb.Command, enclavepb.Listen to frontends
+//	sends     enclavepb.Command, enclavepb.Listen, enclavepb.Shown to frontends
 //	stops     with the node
 type pipe struct {
 	ends      *ends // fixed at spawn, as frontends
@@ -113,9 +125,9 @@ func (p *pipe) Receive(ctx actor.Context) {
 	case *actor.DeadLetterResponse:
 		p.onFailed(reasonLeaving)
 	case *enclavepb.Event:
-		p.ends.out.tell(m)
+		p.ends.out.tell(0, m)
 	case *enclavepb.Events:
-		p.ends.out.tell(m.GetEvents()...)
+		p.ends.out.tell(m.GetNumber(), m.GetEvents()...)
 	case answersLate:
 		p.onAnswersLate(ctx, m)
 	}
@@ -127,7 +139,7 @@ func (p *pipe) onStarted(ctx actor.Context) {
 	if !p.ends.begin(ctx.ActorSystem(), ctx.Self()) {
 		return
 	}
-	ctx.Request(p.frontends, &enclavepb.Listen{Bursts: true})
+	ctx.Request(p.frontends, &enclavepb.Listen{Bursts: true, Confirms: true, Again: true})
 }
 
 func (p *pipe) onStopped() {

@@ -32,7 +32,9 @@ type shown struct {
 	StatusMessage string `json:"status-message"`
 	Timestamp     int64
 	Held          uint32
-	OK            bool
+	OK, More      bool
+	Locked, Own   bool
+	Serial        uint64
 	Count         uint64
 	Contacts      []shown
 }
@@ -59,8 +61,16 @@ func (s *shown) written() [][]byte {
 	case "gone":
 		return appendEvent(nil, &enclavepb.Event{Body: &enclavepb.Event_Gone{Gone: &enclavepb.Gone{Address: s.Address}}})
 	case "result":
-		lines := appendResult(nil, &enclavepb.Result{Id: s.ID, Cmd: s.Cmd, Ok: s.OK, Reason: s.Reason})
+		lines := appendResult(nil, &enclavepb.Result{Id: s.ID, Cmd: s.Cmd, Ok: s.OK, Reason: s.Reason, More: s.More, Locked: s.Locked})
 		return lines[len(lines)-1:]
+	case "said":
+		e := &enclavepb.Entry{Serial: s.Serial, Own: s.Own, Message: s.Message, Timestamp: s.Timestamp}
+		for d, name := range progressNames {
+			if name == s.State {
+				e.Delivery = d
+			}
+		}
+		return appendEntry(nil, s.ID, e)
 	case "contacts":
 		var all []*enclavepb.Contact
 		for _, c := range s.Contacts {
@@ -102,7 +112,7 @@ func TestPaperLines(t *testing.T) {
 	if refused == "" || !strings.Contains(text, "    < "+refused) {
 		t.Errorf("no word of %s", refused)
 	}
-	if len(events) != 10 {
+	if len(events) != 11 {
 		t.Errorf("events %v", events)
 	}
 }
@@ -111,13 +121,13 @@ func TestPaperLines(t *testing.T) {
 func TestPaperNames(t *testing.T) {
 	text := paper(t)
 	var names []string
-	for _, name := range []string{"send", "add", "accept", "ignore", "remove", "status", "alias", "list"} {
+	for _, name := range []string{"send", "add", "accept", "ignore", "remove", "status", "alias", "list", "history"} {
 		if m := (&members{}); m.command(name) == nil {
 			t.Errorf("no command %s", name)
 		}
 		names = append(names, "| `"+name+"` |")
 	}
-	for _, name := range []string{"message", "status", "request", "gone", "result", "contacts", "dropped"} {
+	for _, name := range []string{"message", "status", "request", "gone", "result", "contacts", "said", "dropped"} {
 		names = append(names, "| `"+name+"` |")
 	}
 	names = append(names,
@@ -128,6 +138,9 @@ func TestPaperNames(t *testing.T) {
 		fmt.Sprintf("The newest %d,%03d events and results, of %d MiB at most", keepMost/1000, keepMost%1000, keepBytes>>20),
 		fmt.Sprintf("%d,%03d for one that is there", keepRead/1000, keepRead%1000),
 		fmt.Sprintf("may take %d ms", tryEvery.Milliseconds()),
+		fmt.Sprintf("(1 to %d; 100)", entriesMost),
+		fmt.Sprintf("or has for %d ms not", bearing.Milliseconds()),
+		"in the file `"+toldFile+"` beside the pipes",
 		fmt.Sprintf("(mode %#o) and the pipes (%#o)", folderMode, pipeMode),
 	)
 	for _, name := range names {

@@ -1562,6 +1562,7 @@ func (*Event_Gone) isEvent_Body() {}
 type Events struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Events        []*Event               `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"` // 0: nobody waits; else Shown is to say when a front end has these, or never will
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1603,6 +1604,13 @@ func (x *Events) GetEvents() []*Event {
 	return nil
 }
 
+func (x *Events) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
 // Received is a message of a friend.
 type Received struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1611,7 +1619,10 @@ type Received struct {
 	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	Timestamp     int64                  `protobuf:"varint,4,opt,name=timestamp,proto3" json:"timestamp,omitempty"` // Unix s
 	Extra         []byte                 `protobuf:"bytes,5,opt,name=extra,proto3" json:"extra,omitempty"`          // as in Packet
-	Serial        uint64                 `protobuf:"varint,6,opt,name=serial,proto3" json:"serial,omitempty"`       // of its Entry; 0: nothing is kept
+	Serial        uint64                 `protobuf:"varint,6,opt,name=serial,proto3" json:"serial,omitempty"`       // of its Entry; 0: nothing is kept, or again
+	Run           string                 `protobuf:"bytes,7,opt,name=run,proto3" json:"run,omitempty"`              // of the friend's node, whose messages have a number each; empty: this one has none
+	Number        uint64                 `protobuf:"varint,8,opt,name=number,proto3" json:"number,omitempty"`       // grows, as long as run is the same
+	Again         bool                   `protobuf:"varint,9,opt,name=again,proto3" json:"again,omitempty"`         // it was stored before this node has started; whether anybody was told is not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1686,6 +1697,27 @@ func (x *Received) GetSerial() uint64 {
 		return x.Serial
 	}
 	return 0
+}
+
+func (x *Received) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *Received) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Received) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
 }
 
 // Progress says how far a message of our own has come.
@@ -1814,7 +1846,9 @@ func (x *Gone) GetAddress() string {
 // sender (watched).
 type Listen struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Bursts        bool                   `protobuf:"varint,1,opt,name=bursts,proto3" json:"bursts,omitempty"` // what happens at once may come as Events
+	Bursts        bool                   `protobuf:"varint,1,opt,name=bursts,proto3" json:"bursts,omitempty"`     // what happens at once may come as Events
+	Confirms      bool                   `protobuf:"varint,2,opt,name=confirms,proto3" json:"confirms,omitempty"` // with bursts: Shown follows Events that have a number
+	Again         bool                   `protobuf:"varint,3,opt,name=again,proto3" json:"again,omitempty"`       // messages are told again of which it is not known whether anybody was told
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1856,6 +1890,66 @@ func (x *Listen) GetBursts() bool {
 	return false
 }
 
+func (x *Listen) GetConfirms() bool {
+	if x != nil {
+		return x.Confirms
+	}
+	return false
+}
+
+func (x *Listen) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
+}
+
+// Shown says that Events up to this number are with a front end, or are not
+// waited for any more. From a listener to who tells it.
+type Shown struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shown) Reset() {
+	*x = Shown{}
+	mi := &file_enclave_enclave_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shown) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shown) ProtoMessage() {}
+
+func (x *Shown) ProtoReflect() protoreflect.Message {
+	mi := &file_enclave_enclave_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shown.ProtoReflect.Descriptor instead.
+func (*Shown) Descriptor() ([]byte, []int) {
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Shown) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
 // StatusRequest asks what goes on. The answer is Status.
 type StatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1865,7 +1959,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_enclave_enclave_proto_msgTypes[24]
+	mi := &file_enclave_enclave_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +1971,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[24]
+	mi := &file_enclave_enclave_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +1984,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{24}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{25}
 }
 
 // Status answers StatusRequest.
@@ -1906,7 +2000,7 @@ type Status struct {
 
 func (x *Status) Reset() {
 	*x = Status{}
-	mi := &file_enclave_enclave_proto_msgTypes[25]
+	mi := &file_enclave_enclave_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1918,7 +2012,7 @@ func (x *Status) String() string {
 func (*Status) ProtoMessage() {}
 
 func (x *Status) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[25]
+	mi := &file_enclave_enclave_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1931,7 +2025,7 @@ func (x *Status) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Status.ProtoReflect.Descriptor instead.
 func (*Status) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{25}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Status) GetFriends() uint32 {
@@ -1975,7 +2069,7 @@ type Kept struct {
 
 func (x *Kept) Reset() {
 	*x = Kept{}
-	mi := &file_enclave_enclave_proto_msgTypes[26]
+	mi := &file_enclave_enclave_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1987,7 +2081,7 @@ func (x *Kept) String() string {
 func (*Kept) ProtoMessage() {}
 
 func (x *Kept) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[26]
+	mi := &file_enclave_enclave_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2000,7 +2094,7 @@ func (x *Kept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kept.ProtoReflect.Descriptor instead.
 func (*Kept) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{26}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Kept) GetMessage() string {
@@ -2042,7 +2136,7 @@ type Heard struct {
 
 func (x *Heard) Reset() {
 	*x = Heard{}
-	mi := &file_enclave_enclave_proto_msgTypes[27]
+	mi := &file_enclave_enclave_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2054,7 +2148,7 @@ func (x *Heard) String() string {
 func (*Heard) ProtoMessage() {}
 
 func (x *Heard) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[27]
+	mi := &file_enclave_enclave_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2067,7 +2161,7 @@ func (x *Heard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heard.ProtoReflect.Descriptor instead.
 func (*Heard) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{27}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Heard) GetStreams() []*Stream {
@@ -2089,7 +2183,7 @@ type Stream struct {
 
 func (x *Stream) Reset() {
 	*x = Stream{}
-	mi := &file_enclave_enclave_proto_msgTypes[28]
+	mi := &file_enclave_enclave_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2101,7 +2195,7 @@ func (x *Stream) String() string {
 func (*Stream) ProtoMessage() {}
 
 func (x *Stream) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[28]
+	mi := &file_enclave_enclave_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2114,7 +2208,7 @@ func (x *Stream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stream.ProtoReflect.Descriptor instead.
 func (*Stream) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{28}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Stream) GetName() string {
@@ -2141,7 +2235,7 @@ type Sealed struct {
 
 func (x *Sealed) Reset() {
 	*x = Sealed{}
-	mi := &file_enclave_enclave_proto_msgTypes[29]
+	mi := &file_enclave_enclave_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2153,7 +2247,7 @@ func (x *Sealed) String() string {
 func (*Sealed) ProtoMessage() {}
 
 func (x *Sealed) ProtoReflect() protoreflect.Message {
-	mi := &file_enclave_enclave_proto_msgTypes[29]
+	mi := &file_enclave_enclave_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2166,7 +2260,7 @@ func (x *Sealed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sealed.ProtoReflect.Descriptor instead.
 func (*Sealed) Descriptor() ([]byte, []int) {
-	return file_enclave_enclave_proto_rawDescGZIP(), []int{29}
+	return file_enclave_enclave_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Sealed) GetBox() []byte {
@@ -2287,16 +2381,20 @@ const file_enclave_enclave_proto_rawDesc = "" +
 	"\arequest\x18\x03 \x01(\v2\x10.enclave.ContactH\x00R\arequest\x12/\n" +
 	"\bprogress\x18\x04 \x01(\v2\x11.enclave.ProgressH\x00R\bprogress\x12#\n" +
 	"\x04gone\x18\x05 \x01(\v2\r.enclave.GoneH\x00R\x04goneB\x06\n" +
-	"\x04body\"0\n" +
+	"\x04body\"H\n" +
 	"\x06Events\x12&\n" +
-	"\x06events\x18\x01 \x03(\v2\x0e.enclave.EventR\x06events\"\x98\x01\n" +
+	"\x06events\x18\x01 \x03(\v2\x0e.enclave.EventR\x06events\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\"\xd8\x01\n" +
 	"\bReceived\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x1c\n" +
 	"\ttimestamp\x18\x04 \x01(\x03R\ttimestamp\x12\x14\n" +
 	"\x05extra\x18\x05 \x01(\fR\x05extra\x12\x16\n" +
-	"\x06serial\x18\x06 \x01(\x04R\x06serial\"\x8c\x01\n" +
+	"\x06serial\x18\x06 \x01(\x04R\x06serial\x12\x10\n" +
+	"\x03run\x18\a \x01(\tR\x03run\x12\x16\n" +
+	"\x06number\x18\b \x01(\x04R\x06number\x12\x14\n" +
+	"\x05again\x18\t \x01(\bR\x05again\"\x8c\x01\n" +
 	"\bProgress\x12\x0e\n" +
 	"\x02to\x18\x01 \x01(\tR\x02to\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
@@ -2305,9 +2403,13 @@ const file_enclave_enclave_proto_rawDesc = "" +
 	"\x02id\x18\x04 \x01(\tR\x02id\x12-\n" +
 	"\bdelivery\x18\x05 \x01(\x0e2\x11.enclave.DeliveryR\bdelivery\" \n" +
 	"\x04Gone\x12\x18\n" +
-	"\aaddress\x18\x01 \x01(\tR\aaddress\" \n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\"R\n" +
 	"\x06Listen\x12\x16\n" +
-	"\x06bursts\x18\x01 \x01(\bR\x06bursts\"\x0f\n" +
+	"\x06bursts\x18\x01 \x01(\bR\x06bursts\x12\x1a\n" +
+	"\bconfirms\x18\x02 \x01(\bR\bconfirms\x12\x14\n" +
+	"\x05again\x18\x03 \x01(\bR\x05again\"\x1f\n" +
+	"\x05Shown\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\"\x0f\n" +
 	"\rStatusRequest\"l\n" +
 	"\x06Status\x12\x18\n" +
 	"\afriends\x18\x01 \x01(\rR\afriends\x12\x16\n" +
@@ -2350,7 +2452,7 @@ func file_enclave_enclave_proto_rawDescGZIP() []byte {
 }
 
 var file_enclave_enclave_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_enclave_enclave_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_enclave_enclave_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_enclave_enclave_proto_goTypes = []any{
 	(State)(0),            // 0: enclave.State
 	(Delivery)(0),         // 1: enclave.Delivery
@@ -2378,12 +2480,13 @@ var file_enclave_enclave_proto_goTypes = []any{
 	(*Progress)(nil),      // 23: enclave.Progress
 	(*Gone)(nil),          // 24: enclave.Gone
 	(*Listen)(nil),        // 25: enclave.Listen
-	(*StatusRequest)(nil), // 26: enclave.StatusRequest
-	(*Status)(nil),        // 27: enclave.Status
-	(*Kept)(nil),          // 28: enclave.Kept
-	(*Heard)(nil),         // 29: enclave.Heard
-	(*Stream)(nil),        // 30: enclave.Stream
-	(*Sealed)(nil),        // 31: enclave.Sealed
+	(*Shown)(nil),         // 26: enclave.Shown
+	(*StatusRequest)(nil), // 27: enclave.StatusRequest
+	(*Status)(nil),        // 28: enclave.Status
+	(*Kept)(nil),          // 29: enclave.Kept
+	(*Heard)(nil),         // 30: enclave.Heard
+	(*Stream)(nil),        // 31: enclave.Stream
+	(*Sealed)(nil),        // 32: enclave.Sealed
 }
 var file_enclave_enclave_proto_depIdxs = []int32{
 	2,  // 0: enclave.Packets.packets:type_name -> enclave.Packet
@@ -2409,7 +2512,7 @@ var file_enclave_enclave_proto_depIdxs = []int32{
 	24, // 20: enclave.Event.gone:type_name -> enclave.Gone
 	20, // 21: enclave.Events.events:type_name -> enclave.Event
 	1,  // 22: enclave.Progress.delivery:type_name -> enclave.Delivery
-	30, // 23: enclave.Heard.streams:type_name -> enclave.Stream
+	31, // 23: enclave.Heard.streams:type_name -> enclave.Stream
 	24, // [24:24] is the sub-list for method output_type
 	24, // [24:24] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
@@ -2449,7 +2552,7 @@ func file_enclave_enclave_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_enclave_enclave_proto_rawDesc), len(file_enclave_enclave_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -349,6 +349,105 @@ func (x *ReadResponse) GetError() string {
 	return ""
 }
 
+// Compact asks that nothing of records is left in the files of the database that
+// was written over. The answer is Compacted.
+type Compact struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Serial        uint64                 `protobuf:"varint,1,opt,name=serial,proto3" json:"serial,omitempty"` // echoed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Compact) Reset() {
+	*x = Compact{}
+	mi := &file_store_store_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Compact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Compact) ProtoMessage() {}
+
+func (x *Compact) ProtoReflect() protoreflect.Message {
+	mi := &file_store_store_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Compact.ProtoReflect.Descriptor instead.
+func (*Compact) Descriptor() ([]byte, []int) {
+	return file_store_store_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Compact) GetSerial() uint64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+// Compacted answers Compact.
+type Compacted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Serial        uint64                 `protobuf:"varint,1,opt,name=serial,proto3" json:"serial,omitempty"`
+	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"` // why there may be something left; empty: done
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Compacted) Reset() {
+	*x = Compacted{}
+	mi := &file_store_store_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Compacted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Compacted) ProtoMessage() {}
+
+func (x *Compacted) ProtoReflect() protoreflect.Message {
+	mi := &file_store_store_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Compacted.ProtoReflect.Descriptor instead.
+func (*Compacted) Descriptor() ([]byte, []int) {
+	return file_store_store_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Compacted) GetSerial() uint64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+func (x *Compacted) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 var File_store_store_proto protoreflect.FileDescriptor
 
 const file_store_store_proto_rawDesc = "" +
@@ -375,7 +474,12 @@ const file_store_store_proto_rawDesc = "" +
 	"\arecords\x18\x01 \x03(\v2\r.store.RecordR\arecords\x12\x18\n" +
 	"\acorrupt\x18\x02 \x03(\tR\acorrupt\x12\x16\n" +
 	"\x06serial\x18\x03 \x01(\x04R\x06serial\x12\x14\n" +
-	"\x05error\x18\x04 \x01(\tR\x05errorB\x19Z\x17parley/messages/storepbb\x06proto3"
+	"\x05error\x18\x04 \x01(\tR\x05error\"!\n" +
+	"\aCompact\x12\x16\n" +
+	"\x06serial\x18\x01 \x01(\x04R\x06serial\"9\n" +
+	"\tCompacted\x12\x16\n" +
+	"\x06serial\x18\x01 \x01(\x04R\x06serial\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05errorB\x19Z\x17parley/messages/storepbb\x06proto3"
 
 var (
 	file_store_store_proto_rawDescOnce sync.Once
@@ -389,13 +493,15 @@ func file_store_store_proto_rawDescGZIP() []byte {
 	return file_store_store_proto_rawDescData
 }
 
-var file_store_store_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_store_store_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_store_store_proto_goTypes = []any{
 	(*Record)(nil),       // 0: store.Record
 	(*Write)(nil),        // 1: store.Write
 	(*Written)(nil),      // 2: store.Written
 	(*ReadRequest)(nil),  // 3: store.ReadRequest
 	(*ReadResponse)(nil), // 4: store.ReadResponse
+	(*Compact)(nil),      // 5: store.Compact
+	(*Compacted)(nil),    // 6: store.Compacted
 }
 var file_store_store_proto_depIdxs = []int32{
 	0, // 0: store.Write.puts:type_name -> store.Record
@@ -418,7 +524,7 @@ func file_store_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_store_store_proto_rawDesc), len(file_store_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -60,6 +61,7 @@ type House struct {
 	events []*enclavepb.Event
 	wires  []*net.TCPConn // all that there were since the last Cut
 	dials  int            // that are over
+	log    []string       // the last that it logged
 }
 
 // NewHouse starts a node; it ends with the test, if not before.
@@ -70,7 +72,7 @@ func NewHouse(t testing.TB, o HouseOptions) *House {
 		t.Fatal(err)
 	}
 	h := &House{t: t, Address: l.Addr().String(), IP: ipOf(l.Addr()), pool: tree.NewPool()}
-	quiet := slog.New(slog.DiscardHandler)
+	quiet := slog.New(slog.NewTextHandler(h, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h.sys = tree.New(tree.Options{Log: quiet, Driver: h.pool, Fatal: func(reason any) { t.Error(reason) }})
 	if o.Data != "" {
 		if err := os.Chmod(o.Data, 0o700); err != nil { // a test's own is open to all
@@ -103,7 +105,7 @@ func NewHouse(t testing.TB, o HouseOptions) *House {
 		})
 	}})
 	<-started
-	h.door = tcp.Listen(&noted{l, h}, guard.Limits{}, guard.Hooks{}, enclavegate.UsualPacket)
+	h.door = tcp.Listen(&cutter{l, h}, guard.Limits{}, guard.Hooks{}, enclavegate.UsualPacket)
 	g := &enclavegate.Gateway{Kind: h.kind, Links: h.links}
 	h.served.Go(func() {
 		if err := g.Serve(h.door); !errors.Is(err, net.ErrClosed) {
@@ -126,7 +128,7 @@ func (h *House) spawn(ctx actor.Context, ho HouseOptions, pipes *pipe.Pipes) {
 	d := &enclavegate.Dialler{Kind: h.kind, Context: dialling, Sockets: tcp.Dialler{
 		Limit: enclavegate.UsualPacket, Local: local,
 		Connect: func(ctx context.Context, network, address string) (net.Conn, error) {
-			return h.note(from.DialContext(ctx, network, address))
+			return h.noted(from.DialContext(ctx, network, address))
 		},
 	}}
 	complete := make(chan struct{})
@@ -136,6 +138,7 @@ func (h *House) spawn(ctx actor.Context, ho HouseOptions, pipes *pipe.Pipes) {
 			ho.Gate()
 		}
 		failed := d.Dial(m)
+		h.tell("dialled, ", failed.GetReason())
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.dials++
@@ -200,45 +203,79 @@ func (h *House) Dials() int {
 	return h.dials
 }
 
-// Links is how many connections there are.
-func (h *House) Links() int { return int(h.kind.Links()) }
-
-// Cut resets all connections, as a fault of the network does: what was on its way
-// is lost.
-func (h *House) Cut() {
+// Wires is how many connections there were since the last Cut, and how many of
+// them the node has not closed.
+func (h *House) Wires() (all, open int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range h.wires {
-		_ = c.SetLinger(0) // fails only on a closed socket
-		_ = c.Close()
+		if raw, err := c.SyscallConn(); err == nil && raw.Control(func(uintptr) {}) == nil {
+			open++
+		}
+	}
+	return len(h.wires), open
+}
+
+// Cut ends all connections, as a fault of the network does: what was on its way is
+// lost, and the other side is told by a reset. The descriptors stay the node's,
+// which writes to them without asking anybody.
+func (h *House) Cut() {
+	h.tell("all connections are cut")
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.wires {
+		_, _, _ = c.SetLinger(0), c.CloseRead(), c.CloseWrite() // they fail only on a closed socket
 	}
 	h.wires = nil
 }
 
-// noted is a listener whose connections a House can cut.
-type noted struct {
+// cutter is a listener whose connections a House can cut.
+type cutter struct {
 	net.Listener
 
 	h *House
 }
 
 // Accept implements net.Listener.
-func (n *noted) Accept() (net.Conn, error) { return n.h.note(n.Listener.Accept()) }
+func (c *cutter) Accept() (net.Conn, error) { return c.h.noted(c.Listener.Accept()) }
 
-func (h *House) note(c net.Conn, err error) (net.Conn, error) {
+func (h *House) noted(c net.Conn, err error) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.tell("connection ", c.LocalAddr(), " ", c.RemoteAddr())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.wires = append(h.wires, c.(*net.TCPConn))
 	return c, nil
 }
 
+// logMost is how many lines of its log a House remembers.
+const logMost = 200
+
+// Write takes a line of the log, which a test that fails shows.
+func (h *House) Write(line []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.log = append(h.log, string(line)); len(h.log) > logMost {
+		h.log = h.log[1:]
+	}
+	return len(line), nil
+}
+
+func (h *House) tell(what ...any) {
+	_, _ = fmt.Fprintln(h, time.Now().Format(time.StampMicro), fmt.Sprint(what...))
+}
+
 // Stop ends the node in order: friends hear of it. It may be called again.
 func (h *House) Stop() {
 	if h.pool == nil {
 		return
+	}
+	if h.t.Failed() {
+		h.mu.Lock()
+		h.t.Logf("%s logged\n%s", h.Address, strings.Join(h.log, ""))
+		h.mu.Unlock()
 	}
 	_ = h.door.Close()
 	h.served.Wait()

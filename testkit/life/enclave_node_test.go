@@ -25,7 +25,7 @@ type person struct {
 	dir  string
 	at   string // where friends connect, once it has started
 	port uint16 // for user interfaces; 0: it has none
-	bare bool   // it has no user interfaces, so no database
+	bare bool   // it has no user interfaces
 	deaf bool   // nobody sits before it
 	cmd  *exec.Cmd
 	over chan struct{} // closed when the node has ended
@@ -50,6 +50,7 @@ type line struct {
 	ID            string
 	Cmd           string
 	OK            bool
+	Again         bool
 	Reason        string
 	Alias         string
 	Status        int

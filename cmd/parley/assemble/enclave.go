@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"os"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"golang.org/x/sys/unix"
 
 	"parley/actors/enclave"
 	"parley/actors/tree"
@@ -30,8 +27,7 @@ type enclaved struct {
 	kind     *link.Kind
 	links    *actor.PID
 	listener *tcp.Listener
-	hang     func()   // ends dialling
-	claimed  *os.File // folder of the pipes, locked until the process ends; nil: there are none
+	hang     func() // ends dialling
 }
 
 func newEnclaved(sys *actor.ActorSystem, c *config.Node, l *Listeners) *enclaved {
@@ -59,10 +55,10 @@ func (e *enclaved) spawn(ctx actor.Context, c *config.Node, l *Listeners, db, sa
 			<-complete // it may be asked before its links are there
 			return dialler.Dial(d)
 		},
-		Store: db, Safe: safe, Seed: l.Identity.Seed,
+		Store: db, Safe: safe, Seed: l.Identity.Seed, Listeners: l.frontends(),
 	}
 	if local.IsValid() && !local.IsUnspecified() {
-		o.Local = local.String()
+		o.Local = l.Enclave.Addr().String()
 	}
 	if o.Seed == 0 {
 		o.Seed = rand.Uint64()
@@ -72,41 +68,24 @@ func (e *enclaved) spawn(ctx actor.Context, c *config.Node, l *Listeners, db, sa
 	e.Enclave = enclave.Spawn(ctx, o)
 	e.links = link.SpawnLinks(ctx, "friendlinks", e.kind, fan.Shards, e.Friends)
 	dialler.Links = e.links
-	close(complete)
 	if l.Pipes != nil {
-		e.usePipes(ctx, c.EnclaveDirectory(l.UI.Dropped), l.Pipes)
+		if db == nil { // its lock is the data directory's: two nodes would each get some of the lines
+			panic("assemble: named pipes without a database")
+		}
+		pipe.Spawn(ctx, "pipe", l.Pipes, e.Frontends)
 	}
+	close(complete)
 }
 
-// usePipes starts the front end of the pipes in a folder, unless another node uses
-// them: each would get some of the lines. A node with a database has its data
-// directory to itself by then; one without has no other lock than this.
-func (e *enclaved) usePipes(ctx actor.Context, folder string, pipes *pipe.Pipes) {
-	var err error
-	if e.claimed, err = claim(folder); err != nil {
-		pipes.Close()
-		tree.Log(ctx.ActorSystem()).Warn("no named pipes for front ends of the Enclave", slog.Any("error", err))
-		return
+// frontends is how many there are from the start.
+func (l *Listeners) frontends() (n int) {
+	if l.Pipes != nil {
+		n++
 	}
-	pipe.Spawn(ctx, "pipe", pipes, e.Frontends)
-}
-
-// claim locks a folder. The lock lives as long as the file is open: nothing of it
-// is left of a process that was killed.
-func claim(folder string) (*os.File, error) {
-	f, err := os.Open(folder)
-	if err != nil {
-		return nil, fmt.Errorf("assemble: %w", err)
+	if len(l.UI.Listeners) > 0 {
+		n++ // one for all user interfaces
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == nil {
-		return f, nil
-	}
-	_ = f.Close()
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, fmt.Errorf("assemble: another node uses the pipes in %q: give this one another --data-directory", folder)
-	}
-	return nil, fmt.Errorf("assemble: cannot lock %q: %w", folder, err)
+	return n
 }
 
 // count has the counters there from the start that are counted later.
