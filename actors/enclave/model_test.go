@@ -93,7 +93,7 @@ func firsts(all []int) (out []int) {
 // TestDelivery has nodes talk while links are made and broken, actors fail and
 // nodes are killed. Between nodes of our own all that was acknowledged to people
 // arrives once and in order; at another node what was not taken may come again, and
-// nothing out of order.
+// nothing out of order that went over one link.
 func TestDelivery(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rapid.SyncTest(rt, func(rt *rapid.T) { deliver(t, rt) })
@@ -128,6 +128,7 @@ func deliver(t *testing.T, rt *rapid.T) {
 		w.waiting = map[string]int{}
 	}
 	killed := map[*node]bool{}
+	crossed := false // f has had two links at once: what is on its way on one may be late, and has no number
 	both := []*node{a, b}
 	node := rapid.IntRange(0, 1)
 	step := func() {
@@ -152,6 +153,7 @@ func deliver(t *testing.T, rt *rapid.T) {
 		},
 		"call": func(t *rapid.T) { // as a node does that has lost its link and does not know it
 			if n := both[node.Draw(t, "who")]; !a.down && !b.down {
+				crossed = true
 				w.connect(f, 0, a)
 				other := a
 				if n == a {
@@ -211,7 +213,7 @@ func deliver(t *testing.T, rt *rapid.T) {
 		if len(slices.Compact(sorted)) != len(got) {
 			rt.Fatalf("%s heard of %s twice: %v", way.to.address, way.from.address, got)
 		}
-		if !slices.IsSorted(got) {
+		if !slices.IsSorted(got) && !(way.to == f && crossed) {
 			rt.Fatalf("%s heard of %s out of order: %v", way.to.address, way.from.address, got)
 		}
 		if way.to == f {

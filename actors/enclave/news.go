@@ -11,11 +11,13 @@ import (
 	"parley/messages/enclavepb"
 )
 
-// What people are told of one unknown address, however often it calls: what is
-// new comes once in newsPause, and once in newsPause newsMost of all addresses.
+// What people are told of unknown callers, however often they call: in newsPause
+// newsEach times of one address, and newsMost times of all. What is more waits, and
+// gives way to what is newer.
 // Source: gateways/enclave/PROTOCOL.md, Limits.
 const (
 	newsPause = time.Second
+	newsEach  = 4
 	newsMost  = 16
 	newsKnown = 4 * strangersMost // addresses that wait to be told of
 )
@@ -37,7 +39,7 @@ type news struct {
 type visitor struct {
 	known bool             // people believe that it waits
 	next  *enclavepb.Event // what they are to be told; nil: nothing
-	rest  bool             // they were told within newsPause
+	told  int              // so often they were told within newsPause
 	since uint64           // order in which next came
 }
 
@@ -87,7 +89,7 @@ func (f *frontends) hear(ctx actor.Context, address string, e *enclavepb.Event, 
 		c.next = nil
 		return false
 	}
-	if c.rest || n.told >= newsMost {
+	if c.told >= newsEach || n.told >= newsMost {
 		if c.next == nil {
 			f.drawn++
 			c.since = f.drawn
@@ -102,7 +104,8 @@ func (f *frontends) hear(ctx actor.Context, address string, e *enclavepb.Event, 
 // note notes that people are told of a caller.
 func (n *news) note(c *visitor, waits bool) {
 	n.told++
-	c.known, c.rest, c.next = waits, true, nil
+	c.told++
+	c.known, c.next = waits, nil
 }
 
 // onNewsDue tells what has waited, the oldest first.
@@ -111,13 +114,13 @@ func (f *frontends) onNewsDue(ctx actor.Context) {
 	n.timer, n.told = nil, 0
 	all := slices.SortedFunc(maps.Values(n.callers), func(a, b *visitor) int { return int(a.since) - int(b.since) })
 	for _, c := range all {
-		c.rest = false
+		c.told = 0
 		if c.next != nil && n.told < newsMost {
 			e := c.next
 			n.note(c, e.GetRequest() != nil)
 			f.tell(ctx, &toldAll{events: &enclavepb.Events{Events: []*enclavepb.Event{e}}})
 		}
 	}
-	maps.DeleteFunc(n.callers, func(_ string, c *visitor) bool { return c.next == nil && !c.rest })
+	maps.DeleteFunc(n.callers, func(_ string, c *visitor) bool { return c.next == nil && c.told == 0 })
 	n.start(ctx)
 }

@@ -94,6 +94,7 @@ type paperChronicle struct {
 	fail      int                             // messages that make it panic
 	last      time.Time                       // when the last of queue is stored
 	queue     []func(ctx actor.Context)
+	joined    []func(ctx actor.Context) // at its end: what the next goes with
 	marks     map[string]string
 	full      bool   // what comes again is not stored
 	refused   uint32 // 1 + epoch of the last that was not
@@ -105,6 +106,7 @@ func (p *paperChronicle) Receive(ctx actor.Context) {
 	case *said:
 		p.onSaid(ctx, m)
 	case *saidAll:
+		p.joined = nil
 		for _, s := range m.all {
 			p.onSaid(ctx, s)
 		}
@@ -161,12 +163,21 @@ func (p *paperChronicle) onSaid(ctx actor.Context, m *said) {
 		store(ctx)
 		return
 	}
+	if p.joined = append(p.joined, store); m.joined { // one write, with the mark that they share
+		return
+	}
+	all := p.joined
+	p.joined = nil
 	at := time.Now().Add(p.takes())
 	if at.Before(p.last) {
 		at = p.last
 	}
 	p.last = at
-	p.queue = append(p.queue, store)
+	p.queue = append(p.queue, func(ctx actor.Context) {
+		for _, store := range all {
+			store(ctx)
+		}
+	})
 	tree.After(ctx, time.Until(at), later{func(ctx actor.Context) {
 		next := p.queue[0]
 		p.queue = p.queue[1:]

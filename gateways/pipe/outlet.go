@@ -232,22 +232,62 @@ func (o *outlet) write(ctx context.Context, file *os.File, gone <-chan struct{})
 			}
 			return 0
 		}
-		if n, err := o.push(ctx, file, join); err != nil {
+		n, err := 0, error(nil)
+		noted := len(o.marks) > 0 && unread(file)+len(join) <= roomLeast
+		if noted {
+			n, err = o.noteAndWrite(ctx, file, join)
+		}
+		for err == nil && n < len(join) {
+			var m int
+			m, err = o.push(ctx, file, join[n:])
+			n += m
+		}
+		if err != nil {
 			return len(join) - n
 		}
-		o.told.note(o.marks)
+		if !noted {
+			o.told.note(o.marks)
+		}
 		o.confirm(o.batch)
 	}
+}
+
+// noteAndWrite writes what goes into the pipe at once, with as little time as can be
+// between the note and the write.
+func (o *outlet) noteAndWrite(ctx context.Context, file *os.File, b []byte) (n int, err error) {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	bear(ctx, file)
+	var bad error
+	err = raw.Write(func(fd uintptr) bool {
+		o.told.note(o.marks)
+		n, bad = unix.Write(int(fd), b)
+		return true
+	})
+	if bad != nil {
+		n = 0
+	}
+	if err == nil && bad != unix.EAGAIN && bad != unix.EINTR {
+		err = bad
+	}
+	return n, err
+}
+
+// bear limits how long a write may take.
+func bear(ctx context.Context, file *os.File) {
+	wait := bearing
+	if ctx.Err() != nil {
+		wait = lastWords
+	}
+	_ = file.SetWriteDeadline(time.Now().Add(wait))
 }
 
 // push writes to file, however long that takes.
 func (o *outlet) push(ctx context.Context, file *os.File, b []byte) (n int, err error) {
 	for {
-		wait := bearing
-		if ctx.Err() != nil {
-			wait = lastWords
-		}
-		_ = file.SetWriteDeadline(time.Now().Add(wait))
+		bear(ctx, file)
 		m, err := file.Write(b[n:])
 		n += m
 		if !errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
@@ -315,58 +355,4 @@ func (o *outlet) lostLine() line {
 	l := line{text: o.dropped(o.lost), lost: o.lost}
 	o.lost = 0
 	return l
-}
-
-// pipeSize is how many bytes a pipe holds at most, unless somebody has made it
-// larger.
-const pipeSize = 64 << 10
-
-// give joins a line to what is written next, and lets go of lines that have been
-// read for sure: with what was given since, they would not fit into the pipe.
-func (o *outlet) give(join []byte, l line) []byte {
-	o.given = append(o.given, l)
-	o.size += len(l.text)
-	n := 0
-	for o.size-len(o.given[n].text) >= pipeSize+joinMost+lineMost {
-		o.size -= len(o.given[n].text)
-		o.given[n] = line{}
-		n++
-	}
-	o.given = o.given[n:]
-	return append(join, l.text...)
-}
-
-// giveBack puts the lines of which n bytes at the end were not read before those
-// that wait.
-func (o *outlet) giveBack(n int) {
-	i := len(o.given)
-	for i > 0 && n > 0 {
-		i--
-		n -= len(o.given[i].text)
-	}
-	back := append([]line(nil), o.given[i:]...)
-	o.given, o.size = nil, 0
-	if len(back) == 0 {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.lost > 0 { // between these and those
-		back = append(back, o.lostLine())
-	}
-	for _, l := range back { // none of them is about anybody: they are text
-		o.bytes += l.size()
-	}
-	o.queue = append(back, o.queue...)
-	o.limit()
-}
-
-// unread is how many bytes are in a pipe that nobody reads.
-func unread(file *os.File) (n int) {
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	_ = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
-	return n
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"os"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -18,31 +18,32 @@ import (
 //
 //	number | checksum of what follows | length and text of address | of run
 //
-// The number is written over in place, right behind the lines of its message. That
-// survives the end of this process, whatever ends it; over the loss of power it may
-// be older, and a message is told twice then.
+// The number is written over in place, right before the lines of its message are
+// written, where they go into the pipe at once, or right behind. That survives the
+// end of this process, whatever ends it; over the loss of power it may be older, and
+// a message is told twice then.
 const (
 	toldFile  = "told"
 	slotBytes = 192
 	slotNames = slotBytes - 12 // bytes of address and run with their lengths
-	slotsMost = 4096           // beyond that the one is used again that was not for the longest time
+	slotsMost = 1024           // beyond that the one is used again that was not for the longest time
+	toldSize  = slotsMost * slotBytes
 )
 
 // told is which messages were handed to readers.
 type told struct {
 	mu    sync.Mutex
-	file  *os.File // nil: it cannot be used, and is only remembered
+	file  []byte // mapped; nil: it cannot be used, and is only remembered
 	slots map[speaker]*slot
-	used  uint64  // grows
-	end   int64   // behind the last slot in file
-	free  []int64 // slots in file that are damaged
+	used  uint64 // grows
+	free  []int  // offsets of slots in file that nobody has
 }
 
 // speaker is one run of a friend's node.
 type speaker struct{ address, run string }
 
 type slot struct {
-	at     int64  // in file
+	at     int    // in file
 	number uint64 // of the last message that was handed to a reader
 	used   uint64
 }
@@ -51,26 +52,37 @@ type slot struct {
 // there.
 func openTold(f *folder) (*told, error) {
 	t := &told{slots: map[speaker]*slot{}}
-	file, err := f.openFile(toldFile)
+	fd, err := f.openFile(toldFile)
 	if err != nil {
 		return t, err
 	}
+	defer unix.Close(fd)
+	t.read(fd)
+	return t, nil
+}
+
+// read maps the file. Where there is no room for it, it is done without.
+func (t *told) read(fd int) {
+	for at := toldSize - slotBytes; at >= 0; at -= slotBytes {
+		t.free = append(t.free, at)
+	}
+	if unix.Fallocate(fd, 0, 0, toldSize) != nil {
+		return
+	}
+	file, err := unix.Mmap(fd, 0, toldSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return
+	}
 	t.file = file
-	b := make([]byte, slotBytes)
-	for at := int64(0); at < slotsMost*slotBytes; at += slotBytes {
-		if n, _ := file.ReadAt(b, at); n < slotBytes {
-			break
-		}
-		t.end = at + slotBytes
-		who, number, ok := parseSlot(b)
+	t.free = slices.DeleteFunc(t.free, func(at int) bool {
+		who, number, ok := parseSlot(file[at : at+slotBytes])
 		if !ok || t.slots[who] != nil {
-			t.free = append(t.free, at)
-			continue
+			return false
 		}
 		t.used++
 		t.slots[who] = &slot{at, number, t.used}
-	}
-	return t, nil
+		return true
+	})
 }
 
 // parseSlot reads a slot.
@@ -139,35 +151,32 @@ func (t *told) put(who speaker, number uint64) {
 		return
 	}
 	s.number, s.used = number, t.used
-	b := appendSlot(who, number)
 	switch {
-	case b == nil, t.file == nil:
-		return
-	case !fresh:
-		b = b[:8]
-	}
-	if _, err := t.file.WriteAt(b, s.at); err != nil { // the disk is full: it is remembered, and that is all
-		_ = t.file.Close()
-		t.file = nil
+	case t.file == nil:
+	case fresh:
+		b := appendSlot(who, number)
+		if b == nil { // it is remembered, and that is all
+			b = make([]byte, slotBytes)
+		}
+		copy(t.file[s.at:], b)
+	default:
+		binary.BigEndian.PutUint64(t.file[s.at:], number)
 	}
 }
 
 // room is where a new slot goes.
-func (t *told) room() int64 {
-	if n := len(t.free); n > 0 {
-		at := t.free[n-1]
-		t.free = t.free[:n-1]
-		return at
+func (t *told) room() int {
+	n := len(t.free)
+	if n == 0 {
+		return t.oldest()
 	}
-	if t.end < slotsMost*slotBytes {
-		t.end += slotBytes
-		return t.end - slotBytes
-	}
-	return t.oldest()
+	at := t.free[n-1]
+	t.free = t.free[:n-1]
+	return at
 }
 
 // oldest frees the slot that was not used for the longest time, and tells where it is.
-func (t *told) oldest() int64 {
+func (t *told) oldest() int {
 	var who speaker
 	var found *slot
 	for o, s := range t.slots {
@@ -183,20 +192,20 @@ func (t *told) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.file != nil {
-		_ = t.file.Close()
+		_ = unix.Munmap(t.file)
 		t.file = nil
 	}
 }
 
 // openFile opens a file of the folder, which it makes if it is not there. One that
 // is none of ours is refused.
-func (f *folder) openFile(name string) (*os.File, error) {
-	fd, err := unix.Openat(f.fd, name, unix.O_RDWR|unix.O_CREAT|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NOCTTY, pipeMode)
+func (f *folder) openFile(name string) (fd int, err error) {
+	fd, err = unix.Openat(f.fd, name, unix.O_RDWR|unix.O_CREAT|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NOCTTY, pipeMode)
 	switch {
 	case errors.Is(err, unix.ELOOP):
-		return nil, fmt.Errorf("pipe: %q is a symbolic link: remove it", f.at(name))
+		return 0, fmt.Errorf("pipe: %q is a symbolic link: remove it", f.at(name))
 	case err != nil:
-		return nil, fmt.Errorf("pipe: %q: %w", f.at(name), err)
+		return 0, fmt.Errorf("pipe: %q: %w", f.at(name), err)
 	}
 	var st unix.Stat_t
 	if err = unix.Fstat(fd, &st); err == nil {
@@ -204,7 +213,7 @@ func (f *folder) openFile(name string) (*os.File, error) {
 	}
 	if err != nil {
 		_ = unix.Close(fd)
-		return nil, err
+		return 0, err
 	}
-	return os.NewFile(uintptr(fd), f.at(name)), nil
+	return fd, nil
 }

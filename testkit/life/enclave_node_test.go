@@ -50,7 +50,6 @@ type line struct {
 	ID            string
 	Cmd           string
 	OK            bool
-	Again         bool
 	Reason        string
 	Alias         string
 	Status        int
