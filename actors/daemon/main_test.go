@@ -3,7 +3,7 @@ package daemon
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"parley/testkit/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"parley/testkit/leaks"
 )
 
 // roles are what this test program does when another one starts it.
@@ -17,5 +17,5 @@ func TestMain(m *testing.M) {
 		role()
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m)
 }

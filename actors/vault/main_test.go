@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"parley/testkit/leaks"
 )
 
 // roleEnv is what this test program does when another one starts it.
@@ -15,5 +15,5 @@ func TestMain(m *testing.M) {
 		changePasswords()
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m)
 }

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"parley/testkit/leaks"
 )
 
 // patience ends a wait that should take moments: on a busy machine with the race
@@ -22,12 +22,11 @@ import (
 const patience = 60 * time.Second
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if dir := builtIn; dir != "" {
-			_ = os.RemoveAll(dir)
+	leaks.Main(m, func() {
+		if builtIn != "" {
+			_ = os.RemoveAll(builtIn)
 		}
-		os.Exit(code)
-	}))
+	})
 }
 
 var builtIn string // set by binary

@@ -3,10 +3,10 @@ package host
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"parley/testkit/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // TestRead looks at the machine that the test runs on. What it cannot read it
 // must name; what it read must be possible.

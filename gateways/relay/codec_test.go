@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
@@ -16,9 +15,10 @@ import (
 	"parley/messages"
 	"parley/messages/linkpb"
 	"parley/messages/relaypb"
+	"parley/testkit/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // nest is n values within each other.
 func nest(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }

@@ -5,16 +5,16 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"parley/messages"
 	"parley/messages/linkpb"
 	"parley/messages/uipb"
+	"parley/testkit/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 var daemon, node = DaemonCodec(), NodeCodec()
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
 	"parley/actors/tree"
@@ -19,9 +18,10 @@ import (
 	"parley/messages"
 	"parley/messages/relaypb"
 	"parley/testkit"
+	"parley/testkit/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // answer is a health answer as a client parses it.
 type answer struct {

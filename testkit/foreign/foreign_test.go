@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
+
+	"parley/testkit/leaks"
 )
 
 const (
@@ -32,10 +33,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		_ = os.RemoveAll(scratch)
-		os.Exit(code)
-	}))
+	leaks.Main(m, func() { _ = os.RemoveAll(scratch) })
 }
 
 // client lets a foreign client hold a conversation, by the name of its function in JavaScript, at a ws:// address.

@@ -14,16 +14,22 @@ import (
 // linger for their goodbyes.
 const looks = 30
 
-// Main is TestMain of packages whose goroutines may end a little later than who
-// stopped them: it looks more than once. Others use goleak.VerifyTestMain.
-func Main(m *testing.M) {
+// Main is TestMain of all packages. It looks more than once, since goroutines may
+// end a little later than who stopped them, and cleans up before the process ends.
+func Main(m *testing.M, cleanup ...func()) {
 	code := m.Run()
 	var leak error
 	for range looks {
 		if leak = goleak.Find(); leak == nil {
-			os.Exit(code)
+			break
 		}
 	}
-	fmt.Fprintln(os.Stderr, leak)
-	os.Exit(max(code, 1))
+	if leak != nil {
+		fmt.Fprintln(os.Stderr, leak)
+		code = max(code, 1)
+	}
+	for _, f := range cleanup {
+		f()
+	}
+	os.Exit(code)
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"parley/testkit/leaks"
 )
 
 // patience ends a wait that should take moments, on a busy machine too.
@@ -31,10 +31,7 @@ func TestMain(m *testing.M) {
 	if err := os.Chmod(scratch, 0o711); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		_ = os.RemoveAll(scratch)
-		os.Exit(code)
-	}))
+	leaks.Main(m, func() { _ = os.RemoveAll(scratch) })
 }
 
 // binary builds the program as it is shipped: static, without cgo. PARLEY_BINARY

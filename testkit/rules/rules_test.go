@@ -7,12 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"parley/testkit/leaks"
 	"parley/testkit/rules"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // parse reads files given as path, source, path, source …
 func parse(t *testing.T, pairs ...string) []rules.File {

@@ -21,9 +21,10 @@ import (
 	"parley/cmd/parley/config"
 	"parley/gateways/ws"
 	"parley/testkit"
+	"parley/testkit/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 const (
 	// patience ends a wait that should take moments, on a busy machine too.

@@ -13,12 +13,11 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"parley/cmd/parley/bench/field"
 	"parley/cmd/parley/bench/limit"
 	"parley/cmd/parley/bench/report"
 	"parley/cmd/parley/bench/wire"
+	"parley/testkit/leaks"
 )
 
 // TestMain also plays the binary that the bench starts: here bench is the root command.
@@ -40,7 +39,7 @@ func TestMain(m *testing.M) {
 		serveAsNode()
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m)
 }
 
 // bench runs `bench relay` against a URL and returns its report. Nothing here depends on how long it takes: phases end

@@ -11,12 +11,13 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	uv "github.com/charmbracelet/ultraviolet"
-	"go.uber.org/goleak"
+
+	"parley/testkit/leaks"
 )
 
 var update = flag.Bool("update", false, "write the frames under testdata anew")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // paper is a node that notes what it is asked. Its news are put by the test.
 type paper struct {

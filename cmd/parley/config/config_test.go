@@ -11,12 +11,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
-	"go.uber.org/goleak"
+
+	"parley/testkit/leaks"
 )
 
 var update = flag.Bool("update", false, "write golden files and OPTIONS.md anew")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // testMemory is the memory of the machine that tests configure, bytes.
 const testMemory = 8 * gib

@@ -19,8 +19,9 @@ import (
 	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"parley/testkit/leaks"
 )
 
 // standInName is the name that this test binary plays a process under that
@@ -29,12 +30,7 @@ const standInName = "stand-in"
 
 func TestMain(m *testing.M) {
 	if os.Args[0] != standInName {
-		code := m.Run()
-		if err := errors.Join(goleak.Find(), os.RemoveAll(staticDir)); err != nil && code == 0 {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-		os.Exit(code)
+		leaks.Main(m, func() { _ = os.RemoveAll(staticDir) })
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(standIn()); err != nil {
 		fmt.Fprintln(os.Stderr, err)

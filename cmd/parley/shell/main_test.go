@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"parley/cmd/parley/talk/fake"
 	"parley/cmd/parley/verbs"
+	"parley/testkit/leaks"
 )
 
 // childVariable makes this test program the shell.
@@ -21,7 +20,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
 		os.Exit(child())
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m)
 }
 
 // child is the program as the real one runs the shell.

@@ -7,10 +7,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
+
+	"parley/testkit/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // nonce is one as servers draw it.
 const nonce = "7d4b23fb-5d6a-4a47-af0d-2db4453d44ebdb6e4677-d4d7-4ea8-a855-e1f84033cd74"

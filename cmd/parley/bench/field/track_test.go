@@ -3,11 +3,12 @@ package field
 import (
 	"testing"
 
-	"go.uber.org/goleak"
 	"pgregory.net/rapid"
+
+	"parley/testkit/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // TestTrack compares with the set of all numbers seen.
 func TestTrack(t *testing.T) {

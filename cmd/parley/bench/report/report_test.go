@@ -6,9 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"parley/cmd/parley/bench/gauge"
+	"parley/testkit/leaks"
 )
 
 func TestMedian(t *testing.T) {
@@ -22,7 +21,7 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // sample is one with everything in it.
 func sample() *Report {
