@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -47,7 +46,6 @@ type Peer struct {
 	links   []*wire
 	heard   map[string][]string
 	seen    map[string]Seen
-	asked   []string // addresses that are not in the book, once each
 	raw     map[string][]string
 	closed  bool
 }
@@ -134,9 +132,6 @@ func (p *Peer) take(w *wire) {
 	p.mu.Lock()
 	_, known := p.book[w.ip]
 	w.mute = !known && !w.dialed
-	if w.mute && !slices.Contains(p.asked, w.ip) {
-		p.asked = append(p.asked, w.ip)
-	}
 	gone := p.closed || w.mute
 	if !gone {
 		p.links = append(p.links, w)
@@ -268,14 +263,6 @@ func (p *Peer) Set(status int, message string) {
 	p.tell(k)
 }
 
-// SetAlias changes what the peer calls itself.
-func (p *Peer) SetAlias(alias string) {
-	p.mu.Lock()
-	p.alias = alias
-	p.mu.Unlock()
-	p.tell(packet{Alias: &alias})
-}
-
 func (p *Peer) tell(k packet) {
 	b := p.encode(k)
 	p.mu.Lock()
@@ -319,24 +306,6 @@ func (p *Peer) Links(ip string) (n int) {
 	return n
 }
 
-// Asked is the addresses that have called and are not in the book.
-func (p *Peer) Asked() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.asked)
-}
-
-// Cut ends all connections without a word, as a fault does.
-func (p *Peer) Cut() {
-	p.mu.Lock()
-	all := slices.Clone(p.links)
-	p.mu.Unlock()
-	for _, w := range all {
-		_ = w.Conn.(*net.TCPConn).SetLinger(0)
-		_ = w.Close()
-	}
-}
-
 // Close tells all friends that the peer goes offline, and ends it. It may be called again.
 func (p *Peer) Close() {
 	p.mu.Lock()
@@ -355,6 +324,3 @@ func (p *Peer) Close() {
 	}
 	p.all.Wait()
 }
-
-// String names a peer in failures.
-func (p *Peer) String() string { return strings.TrimSpace(p.alias + " " + p.IP) }
