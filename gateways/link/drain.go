@@ -67,7 +67,6 @@ func (o *Outbound) next(err error, join []byte) (wire []byte, more bool) {
 		}
 		o.lag()
 	}
-	o.tellRoom()
 	o.report()
 	if o.state == outDead || len(o.queue) == 0 {
 		if o.state != outDead && o.flight > 0 {

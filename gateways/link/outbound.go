@@ -262,6 +262,7 @@ func (o *Outbound) grow(n int) {
 	if o.state == outOpen {
 		o.bytes.Add(int64(n))
 		o.kind.Budget.add(n)
+		o.tellRoom()
 	}
 }
 
