@@ -26,14 +26,14 @@ const (
 func Cases(o Options) []suite.Case {
 	var all []suite.Case
 	for _, group := range []func(*Options) []suite.Case{shaking, sending} {
-		all = append(all, needs(o.Friend, noFriend, group(&o)...)...)
+		all = append(all, suite.Needs(o.Friend != "", noFriend, group(&o)...)...)
 	}
 	all = append(all, dialled(&o))
 	for _, group := range []func(*Options) []suite.Case{spelling, framing, counting, reading, acknowledging, replacing} {
-		all = append(all, needs(o.Friend, noFriend, group(&o)...)...)
+		all = append(all, suite.Needs(o.Friend != "", noFriend, group(&o)...)...)
 	}
-	all = append(all, needs(o.Stranger, noStranger, unknown(&o)...)...)
-	return append(all, needs(o.Ignored, noIgnored, ignored(&o))...)
+	all = append(all, suite.Needs(o.Stranger != "", noStranger, unknown(&o)...)...)
+	return append(all, suite.Needs(o.Ignored != "", noIgnored, ignored(&o))...)
 }
 
 // shaking is how connections begin and end.
@@ -109,7 +109,7 @@ func dialled(o *Options) suite.Case {
 	c := slow(scene(o, "wire/a friend that is gone is dialled", func(p *play) {
 		l, err := net.Listen("tcp", net.JoinHostPort(o.Friend, strconv.Itoa(o.Port)))
 		if err != nil {
-			p.fail("listen where the peer dials: %w", err)
+			p.Fail("listen where the peer dials: %w", err)
 			return
 		}
 		defer l.Close()
@@ -121,7 +121,7 @@ func dialled(o *Options) suite.Case {
 		_ = l.(*net.TCPListener).SetDeadline(time.Now().Add(dialMost))
 		conn, err := l.Accept()
 		if err != nil {
-			p.fail("the friend was not dialled in %v: %w", dialMost, err)
+			p.Fail("the friend was not dialled in %v: %w", dialMost, err)
 			return
 		}
 		b := p.has(enclavewire.New(conn.(*net.TCPConn)))
@@ -148,16 +148,16 @@ func spelling(o *Options) []suite.Case {
 			h, text := p.call(o.Friend).greeted()
 			one, _ := h.text("status-message")
 			other, ok := h.text("statusmsg")
-			p.demand(ok && one == other, "the handshake %.300s has not both", text)
+			p.Demand(ok && one == other, "the handshake %.300s has not both", text)
 		}),
 		scene(o, "rules/the handshake has the time", func(p *play) {
 			h, text := p.call(o.Friend).greeted()
 			at, ok := h.number("timestamp")
-			p.demand(ok && at > 0, "the handshake %.300s has no timestamp", text)
+			p.Demand(ok && at > 0, "the handshake %.300s has no timestamp", text)
 		}),
 		scene(o, "rules/the handshake, byte for byte", func(p *play) {
 			_, text := p.call(o.Friend).greeted()
-			p.demand(handshakeBytes.Match(text), "the handshake is %.300s", text)
+			p.Demand(handshakeBytes.Match(text), "the handshake is %.300s", text)
 		}),
 	}
 }
@@ -305,7 +305,7 @@ func acknowledging(o *Options) []suite.Case {
 		scene(o, "rules/messages without an id are not acknowledged", func(p *play) {
 			a := p.friend()
 			a.says(`{"message":"hello","timestamp":1795219316}`)
-			a.stays(func(o object, text []byte) { p.demand(o["ack"] == nil, "%s came", text) })
+			a.stays(func(o object, text []byte) { p.Demand(o["ack"] == nil, "%s came", text) })
 		}),
 		scene(o, "rules/acks that nobody waits for do no harm", func(p *play) {
 			a := p.friend()
@@ -359,7 +359,7 @@ func (p *play) waits() *peer {
 		}
 		_, err := a.w.Hear(time.Now().Add(p.o.Quiet), nil)
 		if err == nil || !ended(err) || time.Now().After(end) {
-			p.demand(err != nil && !ended(err), "an unknown address was not held: %v", err)
+			p.Demand(err != nil && !ended(err), "an unknown address was not held: %v", err)
 			return a
 		}
 		_ = a.w.Close()

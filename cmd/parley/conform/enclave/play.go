@@ -28,12 +28,12 @@ type Options struct {
 	Quiet    time.Duration // how long nothing may come that must not
 }
 
-// play is one case while it runs. After the first thing that went wrong nothing else is done, so a case is a plain list of
-// steps.
+// play is one case while it runs.
 type play struct {
+	suite.Play
+
 	ctx   context.Context
 	o     *Options
-	err   error // the first
 	peers []*peer
 }
 
@@ -42,20 +42,6 @@ var messages atomic.Uint64
 
 // fresh is the id of a message that nobody has had. Source: gateways/enclave/PROTOCOL.md, Acknowledgements.
 func fresh() string { return fmt.Sprintf("conform%d-%d", os.Getpid(), messages.Add(1)) }
-
-func (p *play) fail(format string, args ...any) {
-	if p.err == nil {
-		p.err = fmt.Errorf(format, args...)
-	}
-}
-
-// demand fails when a condition does not hold, which it returns.
-func (p *play) demand(ok bool, format string, args ...any) bool {
-	if !ok {
-		p.fail(format, args...)
-	}
-	return ok
-}
 
 // scene makes a case of its steps.
 func scene(o *Options, name string, steps func(p *play)) suite.Case {
@@ -67,18 +53,8 @@ func scene(o *Options, name string, steps func(p *play)) suite.Case {
 			}
 		}()
 		steps(p)
-		return p.err
+		return p.Err
 	}}
-}
-
-// needs says of cases that they cannot be tried without an address.
-func needs(address, why string, cases ...suite.Case) []suite.Case {
-	if address == "" {
-		for i := range cases {
-			cases[i].Needs = why
-		}
-	}
-	return cases
 }
 
 func slow(c suite.Case) suite.Case {
@@ -89,14 +65,14 @@ func slow(c suite.Case) suite.Case {
 // call connects from an address.
 func (p *play) call(from string) *peer {
 	a := &peer{p: p}
-	if p.err != nil {
+	if p.Err != nil {
 		return a
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, p.o.Answer)
 	defer cancel()
 	w, err := enclavewire.Open(ctx, p.o.Address, from)
 	if err != nil {
-		p.fail("%w: %w", suite.ErrUnreachable, err)
+		p.Fail("%w: %w", suite.ErrUnreachable, err)
 		return a
 	}
 	return p.has(w)
@@ -129,7 +105,7 @@ const (
 )
 
 // done says whether nothing is to be done any more.
-func (a *peer) done() bool { return a.w == nil || a.p.err != nil }
+func (a *peer) done() bool { return a.w == nil || a.p.Err != nil }
 
 func (a *peer) says(contents ...string) {
 	if !a.done() {
@@ -147,7 +123,7 @@ func (a *peer) writes(b []byte) {
 
 func (a *peer) check(err error) {
 	if err != nil {
-		a.p.fail("the connection was ended: %w", err)
+		a.p.Fail("the connection was ended: %w", err)
 	}
 }
 
@@ -159,9 +135,9 @@ func (a *peer) hears(what string) []byte {
 	b, err := a.w.Hear(time.Now().Add(a.p.o.Answer), nil)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		a.p.fail("nothing came for %v, where %s was due", a.p.o.Answer, what)
+		a.p.Fail("nothing came for %v, where %s was due", a.p.o.Answer, what)
 	case err != nil:
-		a.p.fail("the connection was ended where %s was due: %w", what, err)
+		a.p.Fail("the connection was ended where %s was due: %w", what, err)
 	}
 	return b
 }
@@ -170,7 +146,7 @@ func (a *peer) hears(what string) []byte {
 func (a *peer) object(what string) (o object, text []byte) {
 	text = a.hears(what)
 	if text != nil && (json.Unmarshal(text, &o) != nil || o == nil) {
-		a.p.fail("%.200q came, which is no JSON object", text)
+		a.p.Fail("%.200q came, which is no JSON object", text)
 	}
 	return o, text
 }
@@ -195,11 +171,11 @@ func (a *peer) greeted() (o object, text []byte) {
 		return o, text
 	}
 	_, ok := o.text("alias")
-	a.p.demand(ok, "the handshake %.300s is without an alias", text)
+	a.p.Demand(ok, "the handshake %.300s is without an alias", text)
 	status, ok := o.number("status")
-	a.p.demand(ok && status >= 1 && status <= 3, "the handshake %.300s is without a status from 1 to 3", text)
+	a.p.Demand(ok && status >= 1 && status <= 3, "the handshake %.300s is without a status from 1 to 3", text)
 	_, ok = o.text("status-message")
-	a.p.demand(ok, "the handshake %.300s is without a status-message", text)
+	a.p.Demand(ok, "the handshake %.300s is without a status-message", text)
 	return o, text
 }
 
@@ -208,7 +184,7 @@ func (a *peer) acked(id string) {
 	for !a.done() {
 		o, _ := a.object("the ack of " + id)
 		if got, ok := o.text("ack"); ok {
-			a.p.demand(got == id, "%q was acknowledged, not %q", got, id)
+			a.p.Demand(got == id, "%q was acknowledged, not %q", got, id)
 			return
 		}
 	}
@@ -222,7 +198,7 @@ func (a *peer) stays(see func(o object, text []byte)) {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		case err != nil:
-			a.p.fail("the connection was ended: %w", err)
+			a.p.Fail("the connection was ended: %w", err)
 		case see != nil:
 			var o object
 			_ = json.Unmarshal(b, &o) // what is none has no attributes
@@ -233,7 +209,7 @@ func (a *peer) stays(see func(o object, text []byte)) {
 
 // silent says that nothing is said to us for a while, and the connection stays.
 func (a *peer) silent() {
-	a.stays(func(_ object, text []byte) { a.p.fail("%.200q came, where nothing may be said", text) })
+	a.stays(func(_ object, text []byte) { a.p.Fail("%.200q came, where nothing may be said", text) })
 }
 
 // closed waits for the peer to end the connection. What it says before that is passed over.
@@ -243,9 +219,9 @@ func (a *peer) closedIn(most time.Duration, why string) {
 	for end := time.Now().Add(most); !a.done(); {
 		switch _, err := a.w.Hear(end, nil); {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			a.p.fail("the connection was not ended in %v, after %s", most, why)
+			a.p.Fail("the connection was not ended in %v, after %s", most, why)
 		case err != nil:
-			a.p.demand(ended(err), "%w", err)
+			a.p.Demand(ended(err), "%w", err)
 			return
 		}
 	}
@@ -259,9 +235,9 @@ func (a *peer) mute() {
 	b, err := a.w.Hear(time.Now().Add(a.p.o.Answer), nil)
 	switch {
 	case err == nil:
-		a.p.fail("%.200q came, where the connection was to be ended without a word", b)
+		a.p.Fail("%.200q came, where the connection was to be ended without a word", b)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		a.p.fail("the connection was not ended in %v", a.p.o.Answer)
+		a.p.Fail("the connection was not ended in %v", a.p.o.Answer)
 	}
 }
 

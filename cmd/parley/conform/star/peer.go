@@ -33,7 +33,7 @@ var (
 )
 
 // done says whether nothing is to be done any more.
-func (a *peer) done() bool { return a.w == nil || a.p.err != nil }
+func (a *peer) done() bool { return a.w == nil || a.p.Err != nil }
 
 func (a *peer) say(text string) {
 	if !a.done() {
@@ -55,7 +55,7 @@ func (a *peer) packet(text string, attachments ...[]byte) {
 
 func (a *peer) check(err error) {
 	if err != nil {
-		a.p.fail("the connection was ended: %w", err)
+		a.p.Fail("the connection was ended: %w", err)
 	}
 }
 
@@ -65,9 +65,9 @@ func (a *peer) next(what string) starclient.Frame {
 		f, err := a.w.HearBy(time.Now().Add(a.p.o.Answer), nil)
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			a.p.fail("nothing came for %v, where %s was due", a.p.o.Answer, what)
+			a.p.Fail("nothing came for %v, where %s was due", a.p.o.Answer, what)
 		case err != nil:
-			a.p.fail("the connection was ended where %s was due: %w", what, err)
+			a.p.Fail("the connection was ended where %s was due: %w", what, err)
 		case !f.Binary && a.passes(string(f.Data)):
 		default:
 			return starclient.Frame{Data: bytes.Clone(f.Data), Binary: f.Binary}
@@ -83,7 +83,7 @@ func (a *peer) passes(text string) bool {
 	}
 	var s string
 	if json.Unmarshal([]byte(strings.TrimSuffix(address, "]")), &s) != nil {
-		a.p.fail("malformed announcement %s", text)
+		a.p.Fail("malformed announcement %s", text)
 	}
 	a.heard[s] = true
 	return true
@@ -101,21 +101,21 @@ func shown(f starclient.Frame) string {
 func (a *peer) wants(texts ...string) {
 	for _, text := range texts {
 		f := a.next(text)
-		a.p.demand(!f.Binary && string(f.Data) == text, "%s came, not %s", shown(f), text)
+		a.p.Demand(!f.Binary && string(f.Data) == text, "%s came, not %s", shown(f), text)
 	}
 }
 
 // wantsLike hears one text frame of a shape.
 func (a *peer) wantsLike(like *regexp.Regexp) string {
 	f := a.next(like.String())
-	a.p.demand(!f.Binary && like.Match(f.Data), "%s came, not %s", shown(f), like)
+	a.p.Demand(!f.Binary && like.Match(f.Data), "%s came, not %s", shown(f), like)
 	return string(f.Data)
 }
 
 // wantsBinary hears one attachment.
 func (a *peer) wantsBinary(b []byte) {
 	f := a.next("an attachment")
-	a.p.demand(f.Binary && bytes.Equal(f.Data, b), "%s came, not the attachment of %d bytes", shown(f), len(b))
+	a.p.Demand(f.Binary && bytes.Equal(f.Data, b), "%s came, not the attachment of %d bytes", shown(f), len(b))
 }
 
 // wantsAll hears text frames in any order.
@@ -124,7 +124,7 @@ func (a *peer) wantsAll(texts ...string) {
 	for len(due) > 0 && !a.done() {
 		f := a.next(strings.Join(due, " and "))
 		i := slices.Index(due, string(f.Data))
-		if a.p.demand(i >= 0 && !f.Binary, "%s came, not %s", shown(f), strings.Join(due, " or ")) {
+		if a.p.Demand(i >= 0 && !f.Binary, "%s came, not %s", shown(f), strings.Join(due, " or ")) {
 			due = slices.Delete(due, i, i+1)
 		}
 	}
@@ -135,10 +135,10 @@ func (a *peer) hears(address string) {
 	for !a.heard[address] && !a.done() {
 		f, err := a.w.HearBy(time.Now().Add(a.p.o.Answer), nil)
 		if err != nil {
-			a.p.fail("%s was not announced: %w", address, err)
+			a.p.Fail("%s was not announced: %w", address, err)
 			return
 		}
-		a.p.demand(!f.Binary && a.passes(string(f.Data)), "%s came before %s was announced", shown(f), address)
+		a.p.Demand(!f.Binary && a.passes(string(f.Data)), "%s came before %s was announced", shown(f), address)
 	}
 }
 
@@ -153,7 +153,7 @@ func (a *peer) closed() {
 	for !a.done() {
 		_, err := a.w.HearBy(time.Now().Add(a.p.o.Answer), nil)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			a.p.fail("the server has not ended the connection in %v", a.p.o.Answer)
+			a.p.Fail("the server has not ended the connection in %v", a.p.o.Answer)
 		}
 		if err != nil {
 			return
@@ -185,14 +185,14 @@ func (a *peer) answer(id int) string {
 	prefix := fmt.Sprintf("43%d[", id)
 	f := a.next(prefix + "…")
 	text, ok := strings.CutPrefix(string(f.Data), prefix[:len(prefix)-1])
-	a.p.demand(ok && !f.Binary && strings.HasPrefix(text, "["), "%s came, not %s…", shown(f), prefix)
+	a.p.Demand(ok && !f.Binary && strings.HasPrefix(text, "["), "%s came, not %s…", shown(f), prefix)
 	return text
 }
 
 func (a *peer) array(items ...any) string {
 	b, err := json.Marshal(items)
 	if err != nil {
-		a.p.fail("%w", err)
+		a.p.Fail("%w", err)
 	}
 	return string(b)
 }
@@ -207,13 +207,13 @@ func (a *peer) refused(text, answer, name string) {
 	if text != "" {
 		want = answer == a.array(text)
 	}
-	a.p.demand(want, "%s was answered %.200s, not with the error %q", name, answer, text)
+	a.p.Demand(want, "%s was answered %.200s, not with the error %q", name, answer, text)
 }
 
 // begins asks to join, and returns the nonce.
 func (a *peer) begins(address string, key *starclient.Identity) string {
 	answer := a.ask(starclient.EventJoin, address, key.PublicKey())
-	a.p.demand(noncing.MatchString(answer), "ss-join was answered %.200s, not with a nonce", answer)
+	a.p.Demand(noncing.MatchString(answer), "ss-join was answered %.200s, not with a nonce", answer)
 	return strings.TrimSuffix(strings.TrimPrefix(answer, `[null,"`), `"]`)
 }
 
@@ -224,7 +224,7 @@ func (a *peer) signs(nonce string, key *starclient.Identity) string {
 	}
 	signature, err := key.Sign(nonce)
 	if err != nil {
-		a.p.fail("%w", err)
+		a.p.Fail("%w", err)
 	}
 	return signature
 }
@@ -238,11 +238,11 @@ func (a *peer) joinsAs(address string, key *starclient.Identity) []string {
 		data = a.signs(a.begins(address, key), key)
 	}
 	answer := a.ask(starclient.EventJoin, address, data)
-	a.p.demand(joined.MatchString(answer), "ss-join was answered %.200s, not [null,null,[…]]", answer)
+	a.p.Demand(joined.MatchString(answer), "ss-join was answered %.200s, not [null,null,[…]]", answer)
 	a.address = address
 	var parts []json.RawMessage
 	var others []string
-	if a.p.err == nil && json.Unmarshal([]byte(answer), &parts) == nil {
+	if a.p.Err == nil && json.Unmarshal([]byte(answer), &parts) == nil {
 		_ = json.Unmarshal(parts[2], &others)
 	}
 	return others
@@ -259,7 +259,7 @@ func chunk(id string) string {
 func (a *peer) incoming(dial, from string) string {
 	text := a.wantsLike(shape(`^42[0-9]+\["ss-incomming",`))
 	id, rest, _ := strings.Cut(strings.TrimPrefix(text, "42"), "[")
-	a.p.demand("["+rest == a.array(starclient.EventIncoming, dial, from), "%s came, not the dial %s from %s", text, dial, from)
+	a.p.Demand("["+rest == a.array(starclient.EventIncoming, dial, from), "%s came, not the dial %s from %s", text, dial, from)
 	return id
 }
 
@@ -272,7 +272,7 @@ func (a *peer) dials(b *peer, dial string) {
 	b.say("43" + ack + "[]")
 	b.wants(accept(dial + ".listener"))
 	answer := a.answer(id)
-	a.p.demand(answer == "[]" || answer == "[null]", "ss-dial was answered %.200s", answer)
+	a.p.Demand(answer == "[]" || answer == "[null]", "ss-dial was answered %.200s", answer)
 	a.say(accept(dial + ".listener"))
 }
 

@@ -3,7 +3,6 @@ package star
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -19,13 +18,13 @@ type Options struct {
 	Answer    time.Duration // the longest wait for what must come
 }
 
-// play is one case while it runs. After the first thing that went wrong nothing else is done, so a case is a plain list of
-// steps.
+// play is one case while it runs.
 type play struct {
+	suite.Play
+
 	ctx   context.Context
 	o     *Options
 	key   *starclient.Identity
-	err   error // the first
 	peers []*peer
 }
 
@@ -43,20 +42,6 @@ func (p *play) fresh() string {
 	return p.key.Address("127.0.0.1", firstPort+int(ports.Add(1)%somePorts))
 }
 
-func (p *play) fail(format string, args ...any) {
-	if p.err == nil {
-		p.err = fmt.Errorf(format, args...)
-	}
-}
-
-// demand fails when a condition does not hold, which it returns.
-func (p *play) demand(ok bool, format string, args ...any) bool {
-	if !ok {
-		p.fail(format, args...)
-	}
-	return ok
-}
-
 // scene makes a case of its steps.
 func scene(o *Options, name string, steps func(p *play)) suite.Case {
 	return suite.Case{Name: name, Run: func(ctx context.Context) error {
@@ -71,14 +56,14 @@ func scene(o *Options, name string, steps func(p *play)) suite.Case {
 			}
 		}()
 		steps(p)
-		return p.err
+		return p.Err
 	}}
 }
 
 // open connects and hears nothing yet.
 func (p *play) open(version int) *peer {
 	a := &peer{p: p, heard: map[string]bool{}}
-	if p.err != nil {
+	if p.Err != nil {
 		return a
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, p.o.Answer)
@@ -87,9 +72,9 @@ func (p *play) open(version int) *peer {
 	var refused *ws.Refused
 	switch {
 	case errors.As(err, &refused):
-		p.fail("the WebSocket was refused with %s", refused.Status)
+		p.Fail("the WebSocket was refused with %s", refused.Status)
 	case err != nil:
-		p.fail("%w: %w", suite.ErrUnreachable, err)
+		p.Fail("%w: %w", suite.ErrUnreachable, err)
 	default:
 		a.w = w
 		p.peers = append(p.peers, a)
@@ -134,7 +119,7 @@ func Challenges(ctx context.Context, o Options) (bool, error) {
 		case refusal.MatchString(answer):
 			challenge = true
 		default:
-			p.fail("ss-join was answered %s", answer)
+			p.Fail("ss-join was answered %s", answer)
 		}
 	})
 	err := c.Run(ctx)

@@ -42,7 +42,7 @@ func (a *peer) wantsEnd(id string) {
 		if string(f.Data) == ends(id) {
 			return
 		}
-		a.p.demand(strings.HasPrefix(string(f.Data), `42["socket.io-pull-stream.error.`), "%s came, not %s", shown(f), ends(id))
+		a.p.Demand(strings.HasPrefix(string(f.Data), `42["socket.io-pull-stream.error.`), "%s came, not %s", shown(f), ends(id))
 	}
 }
 
@@ -70,7 +70,7 @@ func refusing(o *Options) []suite.Case {
 			c := p.connect(three)
 			others := c.joins(p.fresh())
 			a.hears(c.address)
-			p.demand(!a.heard[odd] && !strings.Contains(strings.Join(others, " "), odd), "%s was announced", odd)
+			p.Demand(!a.heard[odd] && !strings.Contains(strings.Join(others, " "), odd), "%s was announced", odd)
 		}),
 		scene(o, "rules/answers that nobody waits for are ignored", func(p *play) {
 			a := p.connect(three)
@@ -131,7 +131,7 @@ func answers(o *Options) []suite.Case {
 // gets asks for a page; body: of the answer, "": any.
 func (p *play) gets(path string, status int, body string) {
 	at, err := starclient.URL(p.o.Address, three)
-	if err != nil || p.err != nil {
+	if err != nil || p.Err != nil {
 		p.check(err)
 		return
 	}
@@ -157,12 +157,12 @@ func (p *play) gets(path string, status int, body string) {
 	b, err := io.ReadAll(io.LimitReader(res.Body, bodyMost))
 	p.check(err)
 	got := strings.TrimSpace(string(b))
-	p.demand(res.StatusCode == status && (body == "" || got == body), "%s was answered %d %.200s, not %d %s", path, res.StatusCode, got, status, body)
+	p.Demand(res.StatusCode == status && (body == "" || got == body), "%s was answered %d %.200s, not %d %s", path, res.StatusCode, got, status, body)
 }
 
 func (p *play) check(err error) {
 	if err != nil {
-		p.fail("%w", err)
+		p.Fail("%w", err)
 	}
 }
 
@@ -200,7 +200,7 @@ func owning(o *Options) []suite.Case {
 			c.say("2")
 			for text := ""; text != "3" && !c.done(); { // that no such stream is there may be said
 				text = string(c.next("3").Data)
-				p.demand(text == "3" || strings.HasPrefix(text, `42["socket.io-pull-stream.error.`), "%.200s came", text)
+				p.Demand(text == "3" || strings.HasPrefix(text, `42["socket.io-pull-stream.error.`), "%.200s came", text)
 			}
 			a.sends(b, "d.dialer", []byte("own"))
 			b.sends(a, "d.listener", []byte("own"))
@@ -222,8 +222,8 @@ func owning(o *Options) []suite.Case {
 			a.wants(accept("d.dialer"))
 			b.incoming("d", a.address)
 			// The server waits for ten seconds.
-			if p.err == nil {
-				p.err = pause(p.ctx, ackTime)
+			if p.Err == nil {
+				p.Err = pause(p.ctx, ackTime)
 			}
 			a.wantsAll("43" + itoa(id) + `["Dial timed out"]`)
 		})),
@@ -282,7 +282,7 @@ const (
 func (p *play) unread() {
 	a, b := p.two()
 	a.dials(b, "d")
-	if p.err != nil {
+	if p.Err != nil {
 		return
 	}
 	over := make(chan error, 1)
@@ -296,10 +296,10 @@ func (p *play) unread() {
 		}
 		over <- fmt.Errorf("the server took %d bytes for who does not read", takenMost)
 	}()
-	for end, text := time.Now().Add(silentMost), ""; text != "3" && text != "6" && p.err == nil; {
+	for end, text := time.Now().Add(silentMost), ""; text != "3" && text != "6" && p.Err == nil; {
 		f, err := a.w.HearBy(end, nil)
 		if text = string(f.Data); err == nil && !strings.HasPrefix(text, `42["ws-peer"`) {
-			p.demand(text == "3" || text == "6", "%s came, not a sign of life", shown(f))
+			p.Demand(text == "3" || text == "6", "%s came, not a sign of life", shown(f))
 		}
 		p.check(err)
 	}

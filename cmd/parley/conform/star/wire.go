@@ -28,7 +28,7 @@ func connecting(o *Options) []suite.Case {
 			a := p.open(three)
 			hello := a.wantsLike(handshake)
 			for _, part := range []string{`"upgrades":[]`, `"pingInterval":25000`, `"pingTimeout":20000`} {
-				p.demand(strings.Contains(hello, part), "%s is without %s", hello, part)
+				p.Demand(strings.Contains(hello, part), "%s is without %s", hello, part)
 			}
 			a.wants("40")
 		}),
@@ -69,8 +69,8 @@ func joining(o *Options) []suite.Case {
 			a, b := p.connect(three), p.connect(three)
 			a.joins(p.fresh())
 			others := b.joins(p.fresh())
-			p.demand(slices.Contains(others, a.address), "%q is not among %q", a.address, others)
-			p.demand(!slices.Contains(others, b.address), "who joins is told of itself")
+			p.Demand(slices.Contains(others, a.address), "%q is not among %q", a.address, others)
+			p.Demand(!slices.Contains(others, b.address), "who joins is told of itself")
 		}),
 		scene(o, "wire/others hear of a join before the one who joins", func(p *play) {
 			a, b := p.visitor(three), p.connect(three)
@@ -106,7 +106,7 @@ func proving(o *Options) []suite.Case {
 		scene(o, "wire/an RSA key proves an address", func(p *play) {
 			key, err := starclient.NewRSA(2048)
 			if err != nil {
-				p.fail("%w", err)
+				p.Fail("%w", err)
 				return
 			}
 			p.connect(three).joinsAs(key.Address("127.0.0.1", firstPort), key)
@@ -139,7 +139,7 @@ func proving(o *Options) []suite.Case {
 		scene(o, "rules/a nonce is of use once", func(p *play) {
 			a, address := p.connect(three), p.fresh()
 			signature := a.signs(a.begins(address, p.key), p.key)
-			p.demand(joined.MatchString(a.ask(starclient.EventJoin, address, signature)), "the join failed")
+			p.Demand(joined.MatchString(a.ask(starclient.EventJoin, address, signature)), "the join failed")
 			a.refuses("", starclient.EventJoin, address, signature)
 		}),
 		scene(o, "rules/a nonce is of use to its socket", func(p *play) {
@@ -185,7 +185,7 @@ func unproven(o *Options) suite.Case {
 func (p *play) other() *starclient.Identity {
 	key, err := starclient.NewEd25519()
 	if err != nil {
-		p.fail("%w", err)
+		p.Fail("%w", err)
 	}
 	return key
 }

@@ -26,6 +26,36 @@ func (c *Case) Group() string {
 	return group
 }
 
+// Needs says of cases that they cannot be tried unless a condition holds.
+func Needs(ok bool, why string, cases ...Case) []Case {
+	if !ok {
+		for i := range cases {
+			cases[i].Needs = why
+		}
+	}
+	return cases
+}
+
+// Play is a case while it runs. After the first thing that went wrong nothing else is done, so a case is a plain list of steps.
+type Play struct {
+	Err error // the first
+}
+
+// Fail notes what went wrong, unless something did before.
+func (p *Play) Fail(format string, args ...any) {
+	if p.Err == nil {
+		p.Err = fmt.Errorf(format, args...)
+	}
+}
+
+// Demand fails when a condition does not hold, which it returns.
+func (p *Play) Demand(ok bool, format string, args ...any) bool {
+	if !ok {
+		p.Fail(format, args...)
+	}
+	return ok
+}
+
 // ErrUnreachable says that nobody answered, so nothing can be said about anybody.
 var ErrUnreachable = errors.New("conform: nobody is there")
 

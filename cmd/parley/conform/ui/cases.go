@@ -31,13 +31,13 @@ func Cases(o Options) []suite.Case {
 	for _, group := range []func(*Options) []suite.Case{connecting, refusing, framing, breaking, misreading, mistaking, counting, strict, ordering} {
 		all = append(all, group(p)...)
 	}
-	all = append(all, needs(daemon, noDaemon, dumping(p)...)...)
+	all = append(all, suite.Needs(daemon, noDaemon, dumping(p)...)...)
 	for _, group := range []func(*Options) []suite.Case{changing, rejecting, subscribing, alone} {
-		all = append(all, needs(daemon, noDaemon, needs(!p.Running, isRunning, group(p)...)...)...)
+		all = append(all, suite.Needs(daemon, noDaemon, suite.Needs(!p.Running, isRunning, group(p)...)...)...)
 	}
-	all = append(all, needs(daemon, noDaemon, needs(p.Running, idle, redirecting(p)...)...)...)
+	all = append(all, suite.Needs(daemon, noDaemon, suite.Needs(p.Running, idle, redirecting(p)...)...)...)
 	for _, group := range []func(*Options) []suite.Case{standing, configuring} {
-		all = append(all, needs(p.Role == Node, noNode, group(p)...)...)
+		all = append(all, suite.Needs(p.Role == Node, noNode, group(p)...)...)
 	}
 	return all
 }
@@ -57,8 +57,8 @@ func (a *peer) unknown(opcode string, id *uint64) {
 	switch {
 	case a.done():
 	case a.role == Daemon && a.p.o.Running:
-		if r, err := a.isolated("redirect").maybe(); a.p.demand(err == nil, "%w", err) && r != nil {
-			a.p.demand(r.Opcode == opcode && (id == nil) == (r.Context == nil) && (id == nil || *id == *r.Context), "it redirects %s in another conversation, not %s", r.Opcode, opcode)
+		if r, err := a.isolated("redirect").maybe(); a.p.Demand(err == nil, "%w", err) && r != nil {
+			a.p.Demand(r.Opcode == opcode && (id == nil) == (r.Context == nil) && (id == nil || *id == *r.Context), "it redirects %s in another conversation, not %s", r.Opcode, opcode)
 		}
 	case id == nil:
 		if f := a.isolated("undelivered"); f != nil {
@@ -66,13 +66,13 @@ func (a *peer) unknown(opcode string, id *uint64) {
 				Opcode string `json:"opcode"`
 			}
 			err := talk.Decode(f.payload, &in, "opcode")
-			a.p.demand(err == nil && in.Opcode == opcode, "%.300s came, where %s was undelivered", f.text, opcode)
+			a.p.Demand(err == nil && in.Opcode == opcode, "%.300s came, where %s was undelivered", f.text, opcode)
 		}
 	case a.role == Daemon:
 		f := a.answer(*id)
 		want := "Cannot handle " + opcode + " request: Node is not running"
 		if f != nil {
-			a.p.demand(f.opcode == opcode && f.code == talk.CodeNoNode && f.message == want, "%.300s came, not error %d, %q", f.text, talk.CodeNoNode, want)
+			a.p.Demand(f.opcode == opcode && f.code == talk.CodeNoNode && f.message == want, "%.300s came, not error %d, %q", f.text, talk.CodeNoNode, want)
 		}
 	default:
 		a.faulted(opcode, *id, codeUnmarshal, opcode)

@@ -17,13 +17,13 @@ func connecting(o *Options) []suite.Case {
 	return []suite.Case{
 		scene(o, "wire/the answer names the subprotocol", func(p *play) {
 			a, h := p.enters(knock{header: offer()})
-			p.demand(a.done() || h.Get("Sec-Websocket-Protocol") == talk.Subprotocol, "it names %q", h.Values("Sec-Websocket-Protocol"))
+			p.Demand(a.done() || h.Get("Sec-Websocket-Protocol") == talk.Subprotocol, "it names %q", h.Values("Sec-Websocket-Protocol"))
 			a.fence()
 		}),
 		scene(o, "wire/the subprotocol may be one of several", func(p *play) {
 			for _, offers := range [][]string{{"other, " + talk.Subprotocol + ",third"}, {"other", talk.Subprotocol}} {
 				a, h := p.enters(knock{header: http.Header{"Sec-Websocket-Protocol": offers}})
-				p.demand(a.done() || h.Get("Sec-Websocket-Protocol") == talk.Subprotocol, "it names %q", h.Values("Sec-Websocket-Protocol"))
+				p.Demand(a.done() || h.Get("Sec-Websocket-Protocol") == talk.Subprotocol, "it names %q", h.Values("Sec-Websocket-Protocol"))
 				a.fence()
 			}
 		}),
@@ -39,7 +39,7 @@ func connecting(o *Options) []suite.Case {
 		}),
 		scene(o, "rules/nothing is compressed", func(p *play) {
 			a, h := p.enters(knock{header: offer("Sec-Websocket-Extensions", "permessage-deflate; client_max_window_bits")})
-			p.demand(a.done() || len(h.Values("Sec-Websocket-Extensions")) == 0, "it chose %q", h.Values("Sec-Websocket-Extensions"))
+			p.Demand(a.done() || len(h.Values("Sec-Websocket-Extensions")) == 0, "it chose %q", h.Values("Sec-Websocket-Extensions"))
 			a.fence()
 		}),
 	}
@@ -80,7 +80,7 @@ func refusing(o *Options) []suite.Case {
 				Reason, Help string
 			}
 			err := json.Unmarshal(bytes.TrimSpace(body), &in)
-			p.demand(p.err != nil || err == nil && in.OK != nil && !*in.OK && in.Reason != "" && in.Help != "", "the refusal says %.200s", body)
+			p.Demand(p.Err != nil || err == nil && in.OK != nil && !*in.OK && in.Reason != "" && in.Help != "", "the refusal says %.200s", body)
 		}),
 	}
 }

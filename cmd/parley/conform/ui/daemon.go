@@ -23,11 +23,11 @@ func (a *peer) dumped(f *frame) *dump {
 	if a.done() || f == nil {
 		return d
 	}
-	if !a.p.demand(f.opcode == "setup" && f.code == 0, "setup was answered %.300s", f.text) {
+	if !a.p.Demand(f.opcode == "setup" && f.code == 0, "setup was answered %.300s", f.text) {
 		return d
 	}
 	if err := talk.Decode(f.payload, d, "running", "values", "errors"); err != nil {
-		a.p.fail("setup: %.300s: %w", f.text, err)
+		a.p.Fail("setup: %.300s: %w", f.text, err)
 	}
 	return d
 }
@@ -62,26 +62,26 @@ func dumping(o *Options) []suite.Case {
 			d := p.connect().space()
 			for _, name := range []string{"chain", "data-directory"} {
 				v, ok := d.find(name)
-				p.demand(ok && v.Status != "", "setup is without %s", name)
+				p.Demand(ok && v.Status != "", "setup is without %s", name)
 			}
 		}),
 		scene(o, "wire/setup is sorted, and has known statuses", func(p *play) {
 			d := p.connect().space()
-			p.demand(slices.IsSortedFunc(d.Values, func(a, b value) int { return compare(a.Name, b.Name) }), "the values are not sorted")
+			p.Demand(slices.IsSortedFunc(d.Values, func(a, b value) int { return compare(a.Name, b.Name) }), "the values are not sorted")
 			for i, v := range d.Values {
-				p.demand(slices.Contains(statuses, v.Status), "%s has status %q", v.Name, v.Status)
-				p.demand(i == 0 || d.Values[i-1].Name != v.Name, "%s stands twice", v.Name)
+				p.Demand(slices.Contains(statuses, v.Status), "%s has status %q", v.Name, v.Status)
+				p.Demand(i == 0 || d.Values[i-1].Name != v.Name, "%s stands twice", v.Name)
 			}
 		}),
 		scene(o, "wire/setup says whether a Node runs", func(p *play) {
 			d := p.connect().space()
-			p.demand(d.Running == o.Running, "running is %t", d.Running)
+			p.Demand(d.Running == o.Running, "running is %t", d.Running)
 		}),
 		scene(o, "rules/secrets are shown as asterisks", func(p *play) {
 			d := p.connect().space()
 			for _, name := range []string{"db-password", "relay-token", "consuming-private-key"} {
 				v, _ := d.find(name)
-				p.demand(v.Value == "" || v.Value == veil, "%s is shown", name)
+				p.Demand(v.Value == "" || v.Value == veil, "%s is shown", name)
 			}
 		}),
 	}
@@ -104,7 +104,7 @@ func redirecting(o *Options) []suite.Case {
 		a := p.connect()
 		a.says(`{"opcode":"` + dance + `"` + context + `,"payload":` + odd + `}`)
 		r, err := a.isolated("redirect").maybe()
-		if !p.demand(err == nil && r != nil, "%w", err) {
+		if !p.Demand(err == nil && r != nil, "%w", err) {
 			r = &redirect{}
 		}
 		return a, r
@@ -112,17 +112,17 @@ func redirecting(o *Options) []suite.Case {
 	return []suite.Case{
 		scene(o, "wire/unknown requests are redirected", func(p *play) {
 			a, r := sent(p, `,"contextId":9007199254740993`)
-			p.demand(r.Opcode == dance && r.Context != nil && *r.Context == 9007199254740993, "it redirects %s of another conversation", r.Opcode)
+			p.Demand(r.Opcode == dance && r.Context != nil && *r.Context == 9007199254740993, "it redirects %s of another conversation", r.Opcode)
 			a.fence()
 		}),
 		scene(o, "wire/isolated messages too, with null as contextId", func(p *play) {
 			a, r := sent(p, "")
-			p.demand(r.Opcode == dance && r.Context == nil, "it redirects %s as of a conversation", r.Opcode)
+			p.Demand(r.Opcode == dance && r.Context == nil, "it redirects %s as of a conversation", r.Opcode)
 			a.fence()
 		}),
 		scene(o, "wire/a redirect has the payload as a string, byte for byte", func(p *play) {
 			_, r := sent(p, `,"contextId":1`)
-			p.demand(r.Payload == odd, "the payload became %q", r.Payload)
+			p.Demand(r.Payload == odd, "the payload became %q", r.Payload)
 		}),
 		scene(o, "wire/only who asked is redirected", func(p *play) {
 			b := p.connect()
@@ -135,15 +135,15 @@ func redirecting(o *Options) []suite.Case {
 			a.sends("configuration", 7, "{}")
 			r, err := a.isolated("redirect").maybe()
 			host, _, _ := net.SplitHostPort(o.Address)
-			if !p.demand(err == nil && r != nil, "%w", err) {
+			if !p.Demand(err == nil && r != nil, "%w", err) {
 				return
 			}
 			b, _, err := p.tries(net.JoinHostPort(host, strconv.Itoa(int(r.Port))), knock{header: offer()})
-			p.demand(err == nil, "nobody lets us in at port %d: %v", r.Port, err) // the server itself is there
+			p.Demand(err == nil, "nobody lets us in at port %d: %v", r.Port, err) // the server itself is there
 			b.role = Node
 			b.says(fmt.Sprintf(`{"opcode":%q,"contextId":%d,"payload":%s}`, r.Opcode, *r.Context, r.Payload))
 			if f := b.answer(7); f != nil {
-				p.demand(f.opcode == "configuration", "%.300s came", f.text)
+				p.Demand(f.opcode == "configuration", "%.300s came", f.text)
 			}
 			a.fence()
 		}),
@@ -157,9 +157,9 @@ func redirecting(o *Options) []suite.Case {
 			c := p.changes(a)
 			_, d := a.sets(&c.name, &c.value)
 			got, _ := d.find(c.name)
-			p.demand(d.Running && got == c.was, "%s became %+v, and running is %t", c.name, got, d.Running)
+			p.Demand(d.Running && got == c.was, "%s became %+v, and running is %t", c.name, got, d.Running)
 			b.fence()
-			p.demand(b.heard["setup"] == 0, "others were told of a change")
+			p.Demand(b.heard["setup"] == 0, "others were told of a change")
 		}),
 	}
 }

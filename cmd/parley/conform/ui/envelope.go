@@ -25,11 +25,11 @@ func (a *peer) misread(text, begins string) {
 	}
 	switch err := talk.Decode(f.payload, &in, "message", "badData"); {
 	case err != nil:
-		a.p.fail("%.300s: %w", f.text, err)
+		a.p.Fail("%.300s: %w", f.text, err)
 	case in.BadData != text[:min(len(text), badMost)]:
-		a.p.fail("badData is %.100q, of %d bytes, after %.100s", in.BadData, len(in.BadData), text)
+		a.p.Fail("badData is %.100q, of %d bytes, after %.100s", in.BadData, len(in.BadData), text)
 	case !strings.HasPrefix(in.Message, begins):
-		a.p.fail("the message is %q after %.100s, and does not begin with %q", in.Message, text, begins)
+		a.p.Fail("the message is %q after %.100s, and does not begin with %q", in.Message, text, begins)
 	}
 }
 
@@ -121,14 +121,14 @@ func mistaking(o *Options) (all []suite.Case) {
 			a.fence()
 		})
 	}
-	all = append(all, needs(o.Role == Daemon, noDaemon,
+	all = append(all, suite.Needs(o.Role == Daemon, noDaemon,
 		schema("setup", `{}`, lacking+"values"),
 		schema("setup", `{"values":{}}`, "Field values should have been of type array"),
 		schema("setup", `{"values":[{"name":"ip"},{"value":"x"}]}`, "name"),
 		schema("setup", `{"values":[{"name":7,"value":"x"}]}`, "name"),
 		schema("setup", `{"values":[{"name":"ip","value":7}]}`, "value"),
 	)...)
-	all = append(all, needs(o.Role == Node, noNode,
+	all = append(all, suite.Needs(o.Role == Node, noNode,
 		schema("setConfiguration", `{"name":"gas-price"}`, lacking+"value"),
 		schema("setConfiguration", `{"value":"1"}`, lacking+"name"),
 		schema("setConfiguration", `{"name":"gas-price","value":null}`, mistyped("value", "string", "null")),
@@ -143,7 +143,7 @@ func mistaking(o *Options) (all []suite.Case) {
 			opcode, payload = "checkPassword", `{"dbPasswordOpt":1234321}`
 		}
 		if f := a.answer(a.asks(opcode, payload)); f != nil {
-			p.demand(f.code == codeUnmarshal && !contains(f.text, "1234321"), "%.300s came", f.text)
+			p.Demand(f.code == codeUnmarshal && !contains(f.text, "1234321"), "%.300s came", f.text)
 		}
 	}), scene(o, "wire/an error from a user interface is answered as an unknown opcode", func(p *play) {
 		a, id := p.connect(), uint64(5)
@@ -185,7 +185,7 @@ func counting(o *Options) (all []suite.Case) {
 		a.says("nonsense")
 		for range 3 { // an answer, an error, an isolated message
 			if f := a.next("an answer"); f != nil {
-				p.demand(f.ordered(), "the keys of %.300s are %q", f.text, f.keys)
+				p.Demand(f.ordered(), "the keys of %.300s are %q", f.text, f.keys)
 			}
 		}
 	}))

@@ -29,7 +29,7 @@ func framing(o *Options) []suite.Case {
 				for !a.done() && e.kind == opText { // a broadcast
 					e = a.event("a pong")
 				}
-				p.demand(a.done() || e.kind == opPong && string(e.data) == data, "%q came, not the pong of %q", e.data, data)
+				p.Demand(a.done() || e.kind == opPong && string(e.data) == data, "%q came, not the pong of %q", e.data, data)
 			}
 			a.fence()
 		}),
@@ -123,12 +123,12 @@ func (a *peer) drains() {
 		e, err := a.w.next(time.Now().Add(max(a.p.o.Answer, stallMost)))
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			a.p.fail("the connection of who did not read was not ended")
+			a.p.Fail("the connection of who did not read was not ended")
 		case err != nil:
-			a.p.demand(ended(err), "%w", err)
+			a.p.Demand(ended(err), "%w", err)
 			return
 		case e.kind == opClose:
-			a.p.demand(e.code == 1008, "it was closed with %d, not 1008", e.code)
+			a.p.Demand(e.code == 1008, "it was closed with %d, not 1008", e.code)
 			return
 		}
 	}

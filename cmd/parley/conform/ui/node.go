@@ -34,7 +34,7 @@ type field struct{ path, kind string }
 // has demands fields of the answer to a request.
 func (a *peer) has(opcode, payload string, fields ...field) *frame {
 	f := a.answer(a.asks(opcode, payload))
-	if f == nil || !a.p.demand(f.opcode == opcode && f.code == 0, "%s was answered %.300s", opcode, f.text) {
+	if f == nil || !a.p.Demand(f.opcode == opcode && f.code == 0, "%s was answered %.300s", opcode, f.text) {
 		return nil
 	}
 	a.checks(f, fields...)
@@ -47,12 +47,12 @@ func (a *peer) checks(f *frame, fields ...field) {
 		at := f.payload
 		for key := range strings.SplitSeq(want.path, ".") {
 			members, _, err := object(at)
-			if !a.p.demand(err == nil && members[key] != nil, "%s is without %s", f.opcode, want.path) {
+			if !a.p.Demand(err == nil && members[key] != nil, "%s is without %s", f.opcode, want.path) {
 				return
 			}
 			at = members[key]
 		}
-		a.p.demand(kinds[want.kind](at), "%s of %s is %.100s, and no %s", want.path, f.opcode, string(at), want.kind)
+		a.p.Demand(kinds[want.kind](at), "%s of %s is %.100s, and no %s", want.path, f.opcode, string(at), want.kind)
 	}
 }
 
@@ -79,7 +79,7 @@ func standing(o *Options) []suite.Case {
 				Stage string `json:"stage"`
 			}
 			err := talk.Decode(f.payload, &in, "stage")
-			p.demand(err == nil && slices.Contains([]string{"NotConnected", "ConnectedToNeighbor", "RouteFound"}, in.Stage), "the stage is %q", in.Stage)
+			p.Demand(err == nil && slices.Contains([]string{"NotConnected", "ConnectedToNeighbor", "RouteFound"}, in.Stage), "the stage is %q", in.Stage)
 		}),
 		answer("wire/descriptor may be null", "descriptor", field{"nodeDescriptorOpt", "string or null"}),
 		answer("wire/checkPassword answers whether it matches", "checkPassword", field{"matches", "boolean"}),

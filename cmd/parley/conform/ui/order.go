@@ -33,11 +33,11 @@ func (a *peer) reply() (opcode string, id uint64) {
 		return f.opcode, *f.context
 	case f.opcode == "redirect":
 		r, err := f.redirected()
-		if a.p.demand(err == nil, "%w", err) && a.p.demand(r.Context != nil, "%.300s is of no conversation", f.text) {
+		if a.p.Demand(err == nil, "%w", err) && a.p.Demand(r.Context != nil, "%.300s is of no conversation", f.text) {
 			return r.Opcode, *r.Context
 		}
 	}
-	a.p.fail("%.300s came, where an answer was due", f.text)
+	a.p.Fail("%.300s came, where an answer was due", f.text)
 	return "", 0
 }
 
@@ -51,7 +51,7 @@ func ordering(o *Options) []suite.Case {
 			}
 			for n := range inOneRow {
 				opcode, id := a.reply()
-				p.demand(opcode == a.step(n) && id == 7, "%s was answered in conversation %d, where %s in conversation 7 was due", opcode, id, a.step(n))
+				p.Demand(opcode == a.step(n) && id == 7, "%s was answered in conversation %d, where %s in conversation 7 was due", opcode, id, a.step(n))
 			}
 			a.fence()
 		}),
@@ -64,7 +64,7 @@ func ordering(o *Options) []suite.Case {
 			}
 			for range 3 {
 				if f := a.answer(7); f != nil {
-					p.demand(f.code == 0 && f.opcode == opcode, "%.300s came out of turn", f.text)
+					p.Demand(f.code == 0 && f.opcode == opcode, "%.300s came out of turn", f.text)
 				}
 				a.faulted(opcode, 7, codeUnmarshal)
 			}
@@ -80,10 +80,10 @@ func ordering(o *Options) []suite.Case {
 			var answered [atOnce]int
 			for range atOnce * inEachRow {
 				opcode, id := a.reply()
-				if !p.demand(id < atOnce, "%s was answered in conversation %d, where nobody asked", opcode, id) {
+				if !p.Demand(id < atOnce, "%s was answered in conversation %d, where nobody asked", opcode, id) {
 					return
 				}
-				p.demand(opcode == a.step(answered[id]), "%s was answered in conversation %d, where %s was due", opcode, id, a.step(answered[id]))
+				p.Demand(opcode == a.step(answered[id]), "%s was answered in conversation %d, where %s was due", opcode, id, a.step(answered[id]))
 				answered[id]++
 			}
 			a.fence()

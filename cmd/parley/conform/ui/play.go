@@ -45,28 +45,14 @@ func Survey(ctx context.Context, o *Options) error {
 	return c.Run(ctx)
 }
 
-// play is one case while it runs. After the first thing that went wrong nothing else is done, so a case is a plain list of
-// steps.
+// play is one case while it runs.
 type play struct {
+	suite.Play
+
 	ctx   context.Context
 	o     *Options
-	err   error // the first
 	peers []*peer
 	undo  func() // nil: nothing was changed
-}
-
-func (p *play) fail(format string, args ...any) {
-	if p.err == nil {
-		p.err = fmt.Errorf(format, args...)
-	}
-}
-
-// demand fails when a condition does not hold, which it returns.
-func (p *play) demand(ok bool, format string, args ...any) bool {
-	if !ok {
-		p.fail(format, args...)
-	}
-	return ok
 }
 
 // scene makes a case of its steps.
@@ -78,7 +64,7 @@ func scene(o *Options, name string, steps func(p *play)) suite.Case {
 		if p.undo != nil {
 			p.undo()
 		}
-		return p.err
+		return p.Err
 	}}
 }
 
@@ -86,16 +72,6 @@ func (p *play) leave() {
 	for _, a := range p.peers {
 		_ = a.w.conn.Close()
 	}
-}
-
-// needs says of cases that they cannot be tried unless a condition holds.
-func needs(ok bool, why string, cases ...suite.Case) []suite.Case {
-	if !ok {
-		for i := range cases {
-			cases[i].Needs = why
-		}
-	}
-	return cases
 }
 
 // offer is what user interfaces of this protocol ask for.
@@ -125,12 +101,12 @@ func (p *play) tries(address string, k knock) (*peer, http.Header, error) {
 
 // enters knocks, and must be let in.
 func (p *play) enters(k knock) (*peer, http.Header) {
-	if p.err != nil {
+	if p.Err != nil {
 		return &peer{p: p}, nil
 	}
 	a, header, err := p.tries(p.o.Address, k)
 	if err != nil {
-		p.fail("%w", err)
+		p.Fail("%w", err)
 	}
 	return a, header
 }
@@ -143,18 +119,18 @@ func (p *play) connect() *peer {
 
 // keptOut knocks, and must be refused with a status.
 func (p *play) keptOut(code int, what string, k knock) (body []byte) {
-	if p.err != nil {
+	if p.Err != nil {
 		return nil
 	}
 	_, _, err := p.tries(p.o.Address, k)
 	var r *refused
 	switch {
 	case err == nil:
-		p.fail("%s was let in", what)
+		p.Fail("%s was let in", what)
 	case !errors.As(err, &r):
-		p.fail("%s: %w", what, err)
+		p.Fail("%s: %w", what, err)
 	case r.code != code:
-		p.fail("%s was refused with %d, not %d", what, r.code, code)
+		p.Fail("%s was refused with %d, not %d", what, r.code, code)
 	default:
 		body = r.body
 	}
@@ -171,7 +147,7 @@ type peer struct {
 }
 
 // done says whether nothing is to be done any more.
-func (a *peer) done() bool { return a.w == nil || a.p.err != nil }
+func (a *peer) done() bool { return a.w == nil || a.p.Err != nil }
 
 // says sends a text message.
 func (a *peer) says(text string) { a.writes(part(finBit|opText, text)) }
@@ -183,7 +159,7 @@ func (a *peer) writes(b []byte) {
 	}
 	_ = a.w.conn.SetWriteDeadline(time.Now().Add(a.p.o.Answer))
 	if err := a.w.write(b); err != nil {
-		a.p.fail("the connection was ended: %w", err)
+		a.p.Fail("the connection was ended: %w", err)
 	}
 }
 
@@ -206,11 +182,11 @@ func (a *peer) event(what string) event {
 	e, err := a.w.next(time.Now().Add(a.p.o.Answer))
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		a.p.fail("nothing came for %v, where %s was due", a.p.o.Answer, what)
+		a.p.Fail("nothing came for %v, where %s was due", a.p.o.Answer, what)
 	case err != nil && ended(err):
-		a.p.fail("the connection was ended without a goodbye, where %s was due", what)
+		a.p.Fail("the connection was ended without a goodbye, where %s was due", what)
 	case err != nil:
-		a.p.fail("where %s was due: %w", what, err)
+		a.p.Fail("where %s was due: %w", what, err)
 	}
 	return e
 }
@@ -222,15 +198,15 @@ func (a *peer) message(what string) *frame {
 	case a.done():
 		return nil
 	case e.kind == opClose:
-		a.p.fail("the connection was closed with %d %q, where %s was due", e.code, e.reason, what)
+		a.p.Fail("the connection was closed with %d %q, where %s was due", e.code, e.reason, what)
 		return nil
 	case e.kind == opPong:
-		a.p.fail("a pong came, where %s was due", what)
+		a.p.Fail("a pong came, where %s was due", what)
 		return nil
 	}
 	f, err := parse(e.data)
 	if err != nil {
-		a.p.fail("malformed: %w", err)
+		a.p.Fail("malformed: %w", err)
 		return nil
 	}
 	return f
@@ -262,15 +238,15 @@ var broadcasts = map[string][]field{
 func (a *peer) passes(f *frame) {
 	a.heard[f.opcode]++
 	a.checks(f, broadcasts[f.opcode]...)
-	a.p.demand(f.code == 0, "the broadcast %.300s is an error", f.text)
-	a.p.demand(f.opcode != "connectionChange" || !contains(string(f.payload), `"NotConnected"`), "connectionChange with NotConnected came, and nobody has subscribed to it")
+	a.p.Demand(f.code == 0, "the broadcast %.300s is an error", f.text)
+	a.p.Demand(f.opcode != "connectionChange" || !contains(string(f.payload), `"NotConnected"`), "connectionChange with NotConnected came, and nobody has subscribed to it")
 }
 
 // answer is the next message, which must be of that conversation.
 func (a *peer) answer(id uint64) *frame {
 	f := a.next(fmt.Sprintf("the answer in conversation %d", id))
 	if f != nil && (f.context == nil || *f.context != id) {
-		a.p.fail("%.300s came, where the answer in conversation %d was due", f.text, id)
+		a.p.Fail("%.300s came, where the answer in conversation %d was due", f.text, id)
 	}
 	return f
 }
@@ -279,7 +255,7 @@ func (a *peer) answer(id uint64) *frame {
 func (a *peer) isolated(opcode string) *frame {
 	f := a.next("an isolated " + opcode)
 	if f != nil && (f.context != nil || f.opcode != opcode) {
-		a.p.fail("%.300s came, where an isolated %s was due", f.text, opcode)
+		a.p.Fail("%.300s came, where an isolated %s was due", f.text, opcode)
 	}
 	return f
 }
@@ -292,7 +268,7 @@ func (a *peer) broadcast(opcode string) *frame {
 		case f == nil:
 			return nil
 		case f.context != nil || answers[f.opcode]:
-			a.p.fail("%.300s came, where the broadcast %s was due", f.text, opcode)
+			a.p.Fail("%.300s came, where the broadcast %s was due", f.text, opcode)
 			return nil
 		case f.opcode == opcode:
 			return f
@@ -314,7 +290,7 @@ func (a *peer) fence() {
 	opcode, payload := a.harmless()
 	f := a.answer(a.asks(opcode, payload))
 	if !a.done() {
-		a.p.demand(f.code == 0, "%s was answered %.300s", opcode, f.text)
+		a.p.Demand(f.code == 0, "%s was answered %.300s", opcode, f.text)
 	}
 }
 
@@ -326,7 +302,7 @@ func (a *peer) closed(code int, after string) {
 			return
 		}
 		if e.kind == opClose {
-			a.p.demand(e.code == code, "it was closed with %d, not %d, after %s", e.code, code, after)
+			a.p.Demand(e.code == code, "it was closed with %d, not %d, after %s", e.code, code, after)
 			return
 		}
 	}
@@ -335,10 +311,10 @@ func (a *peer) closed(code int, after string) {
 // faulted hears an error in a conversation, whose text has those words in it.
 func (a *peer) faulted(opcode string, id, code uint64, words ...string) {
 	f := a.answer(id)
-	if a.done() || !a.p.demand(f.opcode == opcode && f.code == code, "%.300s came, where error %d of %s was due", f.text, code, opcode) {
+	if a.done() || !a.p.Demand(f.opcode == opcode && f.code == code, "%.300s came, where error %d of %s was due", f.text, code, opcode) {
 		return
 	}
 	for _, word := range words {
-		a.p.demand(contains(f.message, word), "the text %q is without %q", f.message, word)
+		a.p.Demand(contains(f.message, word), "the text %q is without %q", f.message, word)
 	}
 }

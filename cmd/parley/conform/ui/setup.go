@@ -36,7 +36,7 @@ func (p *play) changes(a *peer) *change {
 			}
 		}
 	}
-	if p.demand(c.name != "" || a.done(), "setup has no parameter that could be changed") {
+	if p.Demand(c.name != "" || a.done(), "setup has no parameter that could be changed") {
 		p.putsBack(c.name, c.was)
 	}
 	return c
@@ -55,10 +55,10 @@ func (p *play) putsBack(name string, was value) {
 			}
 			_, d := a.sets(&name, old)
 			now, _ = d.find(name)
-			q.demand(now == was, "%s is %+v and was %+v", name, now, was)
+			q.Demand(now == was, "%s is %+v and was %+v", name, now, was)
 		}
-		if q.err != nil {
-			p.fail("the Setup space could not be put back: %w", q.err)
+		if q.Err != nil {
+			p.Fail("the Setup space could not be put back: %w", q.Err)
 		}
 	}
 }
@@ -67,9 +67,9 @@ func (p *play) putsBack(name string, was value) {
 func (a *peer) applied(name string, to *string) *frame {
 	f, d := a.sets(&name, to)
 	v, _ := d.find(name)
-	a.p.demand(len(d.Errors) == 0, "%s was refused: %q", name, d.Errors)
+	a.p.Demand(len(d.Errors) == 0, "%s was refused: %q", name, d.Errors)
 	if to != nil {
-		a.p.demand(v.Value == *to && v.Status == "Set", "%s became %+v", name, v)
+		a.p.Demand(v.Value == *to && v.Status == "Set", "%s became %+v", name, v)
 	}
 	return f
 }
@@ -78,8 +78,8 @@ func (a *peer) applied(name string, to *string) *frame {
 func (a *peer) hears(answer *frame) {
 	f := a.broadcast("setup")
 	if f != nil && answer != nil {
-		a.p.demand(same(f.payload, answer.payload), "others were told something else than who made the change")
-		a.p.demand(f.ordered(), "the keys of the broadcast are %q", f.keys)
+		a.p.Demand(same(f.payload, answer.payload), "others were told something else than who made the change")
+		a.p.Demand(f.ordered(), "the keys of the broadcast are %q", f.keys)
 	}
 }
 
@@ -106,7 +106,7 @@ func changing(o *Options) []suite.Case {
 			c := p.changes(a)
 			b.hears(a.applied(c.name, &c.value))
 			a.fence()
-			p.demand(a.heard["setup"] == 0, "who made the change was told, too")
+			p.Demand(a.heard["setup"] == 0, "who made the change was told, too")
 		}),
 		scene(o, "wire/the same value again is no change", func(p *play) {
 			a, b := p.connect(), p.connect()
@@ -115,7 +115,7 @@ func changing(o *Options) []suite.Case {
 			b.hears(a.applied(c.name, &c.value))
 			a.applied(c.name, &c.value)
 			b.fence()
-			p.demand(b.heard["setup"] == 0, "others were told of it")
+			p.Demand(b.heard["setup"] == 0, "others were told of it")
 		}),
 		scene(o, "wire/a value that is cleared is as before", func(p *play) {
 			a := p.connect()
@@ -123,22 +123,22 @@ func changing(o *Options) []suite.Case {
 			a.applied(c.name, &c.value)
 			_, d := a.sets(&c.name, nil)
 			v, _ := d.find(c.name)
-			p.demand(v.Status != "Set" && (c.was.Status == "Set" || v == c.was), "%s became %+v, and was %+v", c.name, v, c.was)
+			p.Demand(v.Status != "Set" && (c.was.Status == "Set" || v == c.was), "%s became %+v, and was %+v", c.name, v, c.was)
 		}),
 		scene(o, "rules/secrets are never shown", func(p *play) {
 			a, b := p.connect(), p.connect()
 			b.fence()
 			was, ok := a.space().find(secretName)
-			if was.Status == "Set" || !p.demand(ok, "setup has no %s", secretName) {
+			if was.Status == "Set" || !p.Demand(ok, "setup has no %s", secretName) {
 				return // nobody could put it back
 			}
 			p.putsBack(secretName, was)
 			name, secret := secretName, secretValue
 			f, d := a.sets(&name, &secret)
 			v, _ := d.find(name)
-			p.demand(v.Value == veil && v.Status == "Set", "%s became %+v", name, v)
+			p.Demand(v.Value == veil && v.Status == "Set", "%s became %+v", name, v)
 			for _, g := range []*frame{f, b.broadcast("setup")} {
-				p.demand(g == nil || !contains(g.text, secret), "the secret is shown")
+				p.Demand(g == nil || !contains(g.text, secret), "the secret is shown")
 			}
 		}),
 	}
@@ -153,7 +153,7 @@ func rejecting(o *Options) []suite.Case {
 			p.putsBack(nobody, value{})
 			_, d := a.sets(&nobody, &bad)
 			_, stored := d.find(nobody)
-			p.demand(d.complains(nobody) && !stored, "the errors are %q", d.Errors)
+			p.Demand(d.complains(nobody) && !stored, "the errors are %q", d.Errors)
 		}),
 		scene(o, "rules/bad values are named, and not stored", func(p *play) {
 			a := p.connect()
@@ -162,7 +162,7 @@ func rejecting(o *Options) []suite.Case {
 			p.putsBack(name, was)
 			_, d := a.sets(&name, &bad)
 			now, _ := d.find(name)
-			p.demand(d.complains(name) && now == was, "%s became %+v, and the errors are %q", name, now, d.Errors)
+			p.Demand(d.complains(name) && now == was, "%s became %+v, and the errors are %q", name, now, d.Errors)
 		}),
 		scene(o, "rules/a request is taken whole or not at all", func(p *play) {
 			a, b := p.connect(), p.connect()
@@ -170,9 +170,9 @@ func rejecting(o *Options) []suite.Case {
 			c := p.changes(a)
 			_, d := a.sets(&c.name, &c.value, &nobody, &bad)
 			now, _ := d.find(c.name)
-			p.demand(d.complains(nobody) && now == c.was, "%s became %+v, and the errors are %q", c.name, now, d.Errors)
+			p.Demand(d.complains(nobody) && now == c.was, "%s became %+v, and the errors are %q", c.name, now, d.Errors)
 			b.fence()
-			p.demand(b.heard["setup"] == 0, "others were told of a change")
+			p.Demand(b.heard["setup"] == 0, "others were told of a change")
 		}),
 	}
 }
@@ -187,7 +187,7 @@ func subscribing(o *Options) []suite.Case {
 			c := p.changes(a)
 			d.hears(a.applied(c.name, &c.value))
 			b.fence()
-			p.demand(b.heard["setup"] == 0, "who wants to hear nothing heard of a change")
+			p.Demand(b.heard["setup"] == 0, "who wants to hear nothing heard of a change")
 			b.agrees("subscribe", `{"opcodes":["setup"]}`)
 			if f, _ := a.sets(&c.name, nil); c.was.Status != "Set" {
 				b.hears(f)
@@ -199,7 +199,7 @@ func subscribing(o *Options) []suite.Case {
 // agrees asks for something that is answered with an empty payload.
 func (a *peer) agrees(opcode, payload string) {
 	if f := a.answer(a.asks(opcode, payload)); f != nil {
-		a.p.demand(f.opcode == opcode && string(f.payload) == "{}", "%.300s came", f.text)
+		a.p.Demand(f.opcode == opcode && string(f.payload) == "{}", "%.300s came", f.text)
 	}
 }
 
