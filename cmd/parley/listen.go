@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -75,28 +76,38 @@ func listen(c *config.Node, log *slog.Logger, daemon *child.Child) (l assemble.L
 		return l, err
 	}
 	plain := net.ListenConfig{KeepAlive: -1} // pings tell who is gone, and four system calls a connection less
-	if l.Relay, err = plain.Listen(context.Background(), "tcp", c.RelayListen()); err != nil {
+	if l.Relay, err = listenAt(&plain, c.RelayListen()); err != nil {
 		return l, fmt.Errorf("node: cannot listen for clients: %w; choose another with --clandestine-port (0: any free one) or --relay-address", err)
 	}
 	if c.HasStar() {
-		if l.Star, err = plain.Listen(context.Background(), "tcp", c.StarListen()); err != nil {
+		if l.Star, err = listenAt(&plain, c.StarListen()); err != nil {
 			_ = l.Relay.Close()
 			return l, fmt.Errorf("node: cannot listen for the rendezvous: %w; choose another with --star-port (0: any free one) or --star-address (off: none)", err)
 		}
 	}
 	if c.HasEnclave() {
-		if l.Enclave, err = plain.Listen(context.Background(), "tcp", c.EnclaveListen()); err != nil {
+		if l.Enclave, err = listenAt(&plain, c.EnclaveListen()); err != nil {
 			abandon(l.Relay, l.Star)
 			return l, fmt.Errorf("node: cannot listen for friends: %w; choose another with --enclave-port (0: any free one) or --enclave-address (off: none)", err)
 		}
 	}
 	if c.MetricsAddress != "" {
-		if l.Metrics, err = net.Listen("tcp", c.MetricsAddress); err != nil {
+		if l.Metrics, err = listenAt(&net.ListenConfig{}, c.MetricsAddress); err != nil {
 			abandon(l.Relay, l.Star, l.Enclave)
 			return l, fmt.Errorf("node: cannot listen for metrics: %w; choose another with --metrics-address (off: none)", err)
 		}
 	}
 	return l, nil
+}
+
+// listenAt opens a socket. To the library 0.0.0.0 is all addresses, those of IPv6
+// too; who writes it means those of IPv4.
+func listenAt(how *net.ListenConfig, address string) (net.Listener, error) {
+	network := "tcp"
+	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() {
+		network = "tcp4"
+	}
+	return how.Listen(context.Background(), network, address)
 }
 
 // abandon closes listeners of a node that does not start; nil is none.

@@ -32,3 +32,22 @@ func TestBothLoopbackAddresses(t *testing.T) {
 	}
 	closeAll(all)
 }
+
+// TestAllAddresses are those of the family that was named.
+func TestAllAddresses(t *testing.T) {
+	for address, only4 := range map[string]bool{"0.0.0.0:0": true, "127.0.0.1:0": true, "[::]:0": false, "localhost:0": false} {
+		l, err := listenAt(&net.ListenConfig{}, address)
+		if err != nil {
+			if !only4 {
+				t.Logf("%s: no IPv6 here: %v", address, err)
+				continue
+			}
+			t.Fatal(err)
+		}
+		at := l.Addr().(*net.TCPAddr)
+		if only4 && at.IP.To4() == nil || address == "[::]:0" && at.IP.To4() != nil {
+			t.Errorf("%s became %s", address, at)
+		}
+		_ = l.Close()
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -19,6 +20,13 @@ type Client struct{ ws *websocket.Conn }
 
 // closeWait is how long Close waits to get its goodbye written.
 const closeWait = 2 * time.Second
+
+// fragment is what Say writes as one frame, bytes. The library cuts what is
+// longer, and a Socket takes maxFragments of a message of 64 MiB at most.
+const fragment = 128 << 10
+
+// fragments are in use while Say is.
+var fragments = &sync.Pool{}
 
 // refusalBytes is how much of the body of a refusal is kept.
 const refusalBytes = 4 << 10
@@ -44,7 +52,7 @@ func Dial(ctx context.Context, url string, limit int64) (*Client, error) {
 
 // DialProtocol is Dial for a server that must agree to a subprotocol; "": any.
 func DialProtocol(ctx context.Context, url string, limit int64, subprotocol string) (*Client, error) {
-	d := websocket.Dialer{HandshakeTimeout: 10 * time.Second, Proxy: http.ProxyFromEnvironment}
+	d := websocket.Dialer{HandshakeTimeout: 10 * time.Second, Proxy: http.ProxyFromEnvironment, WriteBufferSize: fragment, WriteBufferPool: fragments}
 	if subprotocol != "" {
 		d.Subprotocols = []string{subprotocol}
 	}

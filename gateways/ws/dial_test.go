@@ -16,12 +16,17 @@ import (
 // onLoopback is a site on a real socket, for the client, which dials by itself.
 func onLoopback(t *testing.T) (url string, s *site, stop func()) {
 	t.Helper()
+	return onLoopbackUpTo(t, testLimit)
+}
+
+func onLoopbackUpTo(t *testing.T, limit int64) (url string, s *site, stop func()) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	sys := tree.New(tree.Options{})
-	s = serve(sys, l, Upgrader{Limit: testLimit}, echo)
+	s = serve(sys, l, Upgrader{Limit: limit}, echo)
 	return "ws://" + l.Addr().String() + "/", s, func() {
 		s.stop()
 		_ = sys.Root.StopFuture(s.root).Wait()
@@ -66,6 +71,32 @@ func TestClient(t *testing.T) {
 }
 
 // TestClientIsClosed by a server that says why.
+// TestClientSaysMuch: more than maxFragments frames of the library's usual 4 KiB.
+func TestClientSaysMuch(t *testing.T) {
+	const much = maxFragments*4<<10 + 1
+	url, _, stop := onLoopbackUpTo(t, much)
+	defer stop()
+	c, err := Dial(soon(t), url, much)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	say := strings.Repeat("x", much)
+	if err := c.Say([]byte(say)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Hear(); err != nil || string(got) != say {
+		t.Errorf("heard %d bytes, %v", len(got), err)
+	}
+	if err := c.Say([]byte(say + "x")); err != nil {
+		t.Fatal(err)
+	}
+	var closed *Closed
+	if _, err := c.Hear(); !errors.As(err, &closed) || closed.Code != 1009 {
+		t.Errorf("one byte more: %v", err)
+	}
+}
+
 func TestClientIsClosed(t *testing.T) {
 	url, _, stop := onLoopback(t)
 	defer stop()

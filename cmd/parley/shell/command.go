@@ -65,6 +65,9 @@ func run(cmd *cobra.Command, server *verbs.Server) error {
 		Port: func() uint16 { return options.Port },
 	}
 	options.Broadcast = sh.hear
+	if editing {
+		options.Subscribe = verbs.Told
+	}
 	options.Lost = func(err error) { sh.notes.add("the connection is lost: " + err.Error() + "; trying to get it back") }
 	options.Back = func() { sh.notes.add("the connection is back") }
 	if sh.session, err = talk.Open(ctx, options); err != nil {

@@ -44,16 +44,21 @@ func child() int {
 
 const space = `{"running":%v,"values":[{"name":"chain","value":"dev","status":"Default"}],"errors":[]}`
 
-// both is a Daemon with its Node.
-func both(t *testing.T) (daemon, node *fake.Server) {
-	daemon, node = fake.Listen(t), fake.Listen(t)
-	daemon.On["setup"] = fake.Reply(fmt.Sprintf(space, true))
-	daemon.Else = fake.To(node)
-	node.On["descriptor"] = fake.Reply(`{"nodeDescriptorOpt":null}`)
-	node.On["connectionStatus"] = fake.Reply(`{"stage":"RouteFound"}`)
-	node.On["checkPassword"] = func(c *fake.Conn, m fake.Message) {
-		c.Answer(m, fmt.Sprintf(`{"matches":%v}`, strings.Contains(string(m.Payload), `"sesame"`)))
+// both is a Daemon with its Node. more are set before a client can come.
+func both(t *testing.T, more ...func(daemon, node map[string]fake.Script)) (daemon, node *fake.Server) {
+	ofDaemon := map[string]fake.Script{"setup": fake.Reply(fmt.Sprintf(space, true))}
+	ofNode := map[string]fake.Script{
+		"descriptor":       fake.Reply(`{"nodeDescriptorOpt":null}`),
+		"connectionStatus": fake.Reply(`{"stage":"RouteFound"}`),
+		"checkPassword": func(c *fake.Conn, m fake.Message) {
+			c.Answer(m, fmt.Sprintf(`{"matches":%v}`, strings.Contains(string(m.Payload), `"sesame"`)))
+		},
 	}
+	for _, set := range more {
+		set(ofDaemon, ofNode)
+	}
+	node = fake.ListenAt(t, 0, func(s *fake.Server) { s.On = ofNode })
+	daemon = fake.ListenAt(t, 0, func(s *fake.Server) { s.On, s.Else = ofDaemon, fake.To(node) })
 	return daemon, node
 }
 

@@ -62,6 +62,32 @@ func TestBroadcastsAppearAboveTheLine(t *testing.T) {
 	}
 }
 
+// TestWhatIsToldIsAskedFor on each connection, of the Daemon and of the Node; who
+// answers it or not makes no difference.
+func TestWhatIsToldIsAskedFor(t *testing.T) {
+	asked := make(chan string, 2)
+	daemon, _ := both(t, func(daemon, node map[string]fake.Script) {
+		daemon["subscribe"] = func(_ *fake.Conn, m fake.Message) { asked <- string(m.Payload) }
+		node["subscribe"] = func(c *fake.Conn, m fake.Message) {
+			asked <- string(m.Payload)
+			c.Cast("configurationChanged", `{}`)
+		}
+	})
+	u := sit(t, daemon.Port, t.TempDir())
+	u.prompted("parley> ")
+	u.types("connection-status\r")
+	u.text("look with: configuration")
+	for range 2 {
+		if got := <-asked; !strings.Contains(got, `"nodeStarted"`) || !strings.Contains(got, `"configurationChanged"`) {
+			t.Errorf("asked for %s", got)
+		}
+	}
+	u.types("exit\r")
+	if code := u.leaves(); code != 0 {
+		t.Errorf("code %d", code)
+	}
+}
+
 // TestSecretsAreTypedUnseen and leave no trace.
 func TestSecretsAreTypedUnseen(t *testing.T) {
 	daemon, _ := both(t)
@@ -149,12 +175,15 @@ func TestLostConnectionComesBack(t *testing.T) {
 
 // TestLogsInAShell end with Ctrl-C, and leave no subscription.
 func TestLogsInAShell(t *testing.T) {
-	daemon, node := both(t)
-	daemon.On["subscribe"] = fake.Reply(`{}`)
-	node.On["subscribe"] = func(c *fake.Conn, m fake.Message) {
-		c.Answer(m, `{}`)
-		c.Cast("logBroadcast", `{"msg":"hello","logLevel":"Warn"}`)
-	}
+	daemon, node := both(t, func(daemon, node map[string]fake.Script) {
+		daemon["subscribe"] = fake.Reply(`{}`)
+		node["subscribe"] = func(c *fake.Conn, m fake.Message) {
+			c.Answer(m, `{}`)
+			if strings.Contains(string(m.Payload), `"minLogLevel"`) { // not the shell's own
+				c.Cast("logBroadcast", `{"msg":"hello","logLevel":"Warn"}`)
+			}
+		}
+	})
 	u := sit(t, daemon.Port, t.TempDir())
 	u.prompted("parley> ")
 	u.types("logs\r")

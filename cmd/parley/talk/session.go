@@ -36,6 +36,9 @@ type Options struct {
 	// Broadcast gets each broadcast, in order; nil: nobody does. It must not
 	// wait, and not call the Session.
 	Broadcast func(Broadcast)
+	// Subscribe names broadcasts that each new connection asks for, and no others;
+	// empty: what the servers send to those who do not ask.
+	Subscribe []string
 	// Lost is told why the connection ended, when there cannot be another one at
 	// once; nil: nobody is told, and nothing is dialled before the next question.
 	Lost func(error)
@@ -71,8 +74,20 @@ type Question struct {
 	tells bool // who answers by itself is a Node: a Daemon never does
 }
 
+func (q *Question) payload() (jsontext.Value, error) {
+	if q.Payload == nil {
+		return jsontext.Value("{}"), nil
+	}
+	b, err := json.Marshal(q.Payload)
+	if err != nil {
+		return nil, fmt.Errorf("%s: not UTF-8: %w", q.Opcode, err)
+	}
+	return b, nil
+}
+
 // Session is a conversation partner: it is connected to the Daemon or to the
-// Node, whoever has the answers. One goroutine asks; Close may come from any.
+// Node, whoever has the answers. One goroutine asks, and others aside of it, see
+// Aside; Close may come from any.
 type Session struct {
 	o      Options
 	ctx    context.Context // ends with Close
@@ -181,6 +196,7 @@ func (s *Session) place(ctx context.Context, p Place) (*wire, error) {
 	w, err := dialWire(ctx, roleDaemon, s.o.Port, s.past, s.o.Broadcast)
 	switch {
 	case err == nil:
+		s.subscribe(w)
 		s.set(w)
 		return w, nil
 	case ctx.Err() != nil:
@@ -200,6 +216,7 @@ func (s *Session) follow(ctx context.Context, from *wire, port uint16) (*wire, e
 	w, err := dialWire(ctx, roleNode, port, nil, s.o.Broadcast)
 	switch {
 	case err == nil:
+		s.subscribe(w)
 		s.set(w)
 		return w, nil
 	case ctx.Err() != nil:
@@ -210,16 +227,30 @@ func (s *Session) follow(ctx context.Context, from *wire, port uint16) (*wire, e
 	return nil, fmt.Errorf("the Node on port %d: %w", port, turnedAway(err))
 }
 
+// subscribe does not wait: a server that knows no subscriptions says so to
+// nobody, and goes on as it was.
+func (s *Session) subscribe(w *wire) {
+	if len(s.o.Subscribe) == 0 {
+		return
+	}
+	id := s.number()
+	payload, err := json.Marshal(struct {
+		Opcodes []string `json:"opcodes"`
+	}{s.o.Subscribe})
+	if err != nil {
+		return
+	}
+	if b, err := json.Marshal(outward{Opcode: "subscribe", Context: &id, Payload: payload}); err == nil {
+		w.say(b)
+	}
+}
+
 // Ask sends a question and returns the payload of its answer. An error that was
 // answered is a *Refused.
 func (s *Session) Ask(ctx context.Context, q Question) (jsontext.Value, error) {
-	payload := jsontext.Value("{}")
-	if q.Payload != nil {
-		b, err := json.Marshal(q.Payload)
-		if err != nil {
-			return nil, fmt.Errorf("%s: not UTF-8: %w", q.Opcode, err)
-		}
-		payload = b
+	payload, err := q.payload()
+	if err != nil {
+		return nil, err
 	}
 	pause := firstPause
 	for try := 1; ; try++ {

@@ -20,6 +20,10 @@ func (l *logLine) String() string {
 	return fmt.Sprintf("%-5s  %s", show.Line(l.Level), show.Line(l.Text))
 }
 
+// Told are the broadcasts that Describe puts into words: those that come to who
+// never asks, and two that must be asked for.
+var Told = []string{"setup", "crashed", "nodeStarted", "newPassword", "configurationChanged", "connectionChange", "logBroadcast"}
+
 // Describe says what a broadcast means to somebody who did not ask for it; "":
 // nothing.
 func Describe(b talk.Broadcast) string {

@@ -129,7 +129,7 @@ func descriptorVerb(d *Desk) *cobra.Command {
 			return err
 		}
 		if in.Descriptor == nil {
-			return c.print("none: other nodes cannot reach this one\n")
+			return c.print("none: other nodes cannot reach this one; name its address with: %ssetup --ip ADDRESS (or --public-url), and have it listen there (--relay-address)\n", d.Prefix)
 		}
 		return c.print("%s\n", show.Line(*in.Descriptor))
 	}))

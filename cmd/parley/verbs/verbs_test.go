@@ -210,7 +210,7 @@ func TestSmallOnes(t *testing.T) {
 	for _, c := range []struct {
 		args, out string
 	}{
-		{"descriptor", "none: other nodes cannot reach this one\n"},
+		{"descriptor", "none: other nodes cannot reach this one; name its address with: parley setup --ip ADDRESS (or --public-url), and have it listen there (--relay-address)\n"},
 		{"descriptor --json", `{"nodeDescriptorOpt":null}` + "\n"},
 		{"connection-status", "RouteFound: in step with the mesh\n"},
 		{"connection-status --json", `{"stage":"RouteFound"}` + "\n"},
