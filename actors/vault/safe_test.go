@@ -35,8 +35,8 @@ func TestNoPassword(t *testing.T) {
 // TestPassword is a password's life.
 func TestPassword(t *testing.T) {
 	opened(t, nil, nil, func(t *testing.T, r *room) {
-		r.expect("false", keep("past/neighbors", "n1"))
-		r.expect("false", keep("token", "t1"))
+		r.expect("false", keep("past/neighbors", "neighbor-1"))
+		r.expect("false", keep("token", "token-01"))
 		r.expect("done", rekey(1, nil, "")) // "" is one
 		if got := r.standing(); got != "set unlocked" {
 			t.Errorf("stands %q", got)
@@ -44,15 +44,15 @@ func TestPassword(t *testing.T) {
 		if w := r.store.writes; len(w) != 1 || len(w[0].GetPuts()) != 3 {
 			t.Errorf("the first password took %v", w)
 		}
-		for key, value := range r.store.records {
-			if bytes.Contains(value, []byte("n1")) || bytes.Contains(value, []byte("t1")) {
+		for key, value := range r.store.records { // values long enough not to be there by chance
+			if bytes.Contains(value, []byte("neighbor-1")) || bytes.Contains(value, []byte("token-01")) {
 				t.Errorf("%s is stored as it is", key)
 			}
 		}
 		r.expect("false", check(1, nil))
 		r.expect("true", check(1, pw("")))
-		r.expect("true past/neighbors=n1 token=t1", reveal(1, pw("")))
-		r.expect("true token=t1", reveal(1, pw(""), "token", "none"))
+		r.expect("true past/neighbors=neighbor-1 token=token-01", reveal(1, pw("")))
+		r.expect("true token=token-01", reveal(1, pw(""), "token", "none"))
 		r.expect("false", reveal(1, nil))
 		r.expect("has_password", rekey(2, nil, "x"))
 		r.expect("true", keep("token", "t2"))
@@ -60,7 +60,7 @@ func TestPassword(t *testing.T) {
 		if w := r.store.writes[len(r.store.writes)-1]; len(w.GetPuts()) != 1 || w.GetPuts()[0].GetKey() != lockKey {
 			t.Errorf("a change took %v", w)
 		}
-		r.expect("true past/neighbors=n1 token=t2", reveal(2, pw("second")))
+		r.expect("true past/neighbors=neighbor-1 token=t2", reveal(2, pw("second")))
 		r.expect("false", check(2, pw("")))
 		r.expect("not_written", rekey(3, pw("second"), strings.Repeat("x", passwordMost+1)))
 		long := pw(strings.Repeat("x", passwordMost+1))
