@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
+
+	"parley/testkit/port"
 )
 
 func TestHealth(t *testing.T) {
@@ -66,5 +69,5 @@ func TestHealthOfNode(t *testing.T) {
 		o := cli("health", n.relay)
 		return o.code == 1 && o.out == "degraded: clients no channels\n"
 	})
-	parley(t, "health", "127.0.0.1:"+freePort(t)).expect(t, 3, "connection refused")
+	parley(t, "health", "127.0.0.1:"+strconv.Itoa(port.Free(t))).expect(t, 3, "connection refused")
 }

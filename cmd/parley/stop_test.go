@@ -39,14 +39,18 @@ func TestStopUnderLoad(t *testing.T) {
 			n    *node
 			told []error
 			code int
+			end  time.Duration
 		)
-		took, still := timed(func() { n, told, code = stopUnderLoad(t) })
+		took, still := timed(func() { n, told, code, end = stopUnderLoad(t) })
 		if still > time.Second && attempt < 10 {
 			t.Logf("the machine stood still for %v of %v: again", still, took)
 			continue
 		}
 		if code != 0 || strings.Contains(n.err.String(), "cut off") || strings.Contains(n.err.String(), "late") {
 			t.Errorf("exit code %d:\n%s", code, n.err.String())
+		}
+		if end > drainMost {
+			t.Errorf("the end took %v, more than %v", end, drainMost)
 		}
 		lost := 0
 		for i, err := range told {
@@ -65,10 +69,11 @@ func TestStopUnderLoad(t *testing.T) {
 	}
 }
 
-// stopUnderLoad returns how each client's connection ended. A publisher is some
+// stopUnderLoad returns how each client's connection ended, and how long the node
+// took for it. A publisher is some
 // messages ahead of its readers: what is under way is in every buffer, but
 // nobody is slow.
-func stopUnderLoad(t *testing.T) (n *node, told []error, code int) {
+func stopUnderLoad(t *testing.T) (n *node, told []error, code int, end time.Duration) {
 	const rooms, readers, ahead = 4, 75, 32
 	n = startNode(t)
 	var (
@@ -118,9 +123,9 @@ func stopUnderLoad(t *testing.T) (n *node, told []error, code int) {
 	}
 	close(all)
 	eventually(t, "traffic", func() bool { return heard.Load() > 50*rooms*readers })
-	within(t, drainMost, "the end", func() { code = n.stop() })
+	took, still := timed(func() { code = n.stop() })
 	wg.Wait()
-	return n, told, code
+	return n, told, code, took - still
 }
 
 // mute is a client that reads nothing after the answer to its subscribe.

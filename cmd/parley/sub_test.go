@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"parley/gateways/ws"
+	"parley/testkit/port"
 )
 
 // subscribe starts `parley sub` and waits until it is subscribed.
@@ -171,7 +173,7 @@ func blocked(t *testing.T) io.Reader {
 // TestNobodyThere takes the advice of the error.
 func TestNobodyThere(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := strconv.Itoa(port.Free(t))
 	for _, verb := range [][]string{{"sub", "lobby", "--url"}, {"pub", "lobby", "x", "--url"}, {"health"}} {
 		parley(t, append(verb, "http://127.0.0.1:"+port)...).expect(t, 3, "connection refused", "start a node with: parley node --clandestine-port "+port)
 		parley(t, append(verb, "ws://nowhere.invalid")...).expect(t, 3, "is the node running, and the address right?")

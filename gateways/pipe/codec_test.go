@@ -208,6 +208,7 @@ func FuzzCommand(f *testing.F) {
 	f.Add([]byte(`{"cmd":"send","to":"Ann","message":"Hello","id":"1"}`))
 	f.Add([]byte(`{"cmd":"status","status":2,"status-message":"x"}`))
 	f.Add([]byte(`{"cmd":"list","id":7}`))
+	f.Add([]byte(`{"cmd":"list","x":1E400}`))
 	f.Add([]byte(`{"cmd":"history","with":"Ann","most":7,"before":99,"password":"x"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		c, r := decode(line)
@@ -220,11 +221,13 @@ func FuzzCommand(f *testing.F) {
 			}
 			checkLines(t, appendResult(nil, r))
 		default:
-			var object map[string]any
+			var object map[string]json.RawMessage // a number may be more than a float64 can be
 			if err := json.Unmarshal(line, &object); err != nil || c.GetBody() == nil {
 				t.Fatalf("%v, %v", c, err)
 			}
-			if id, _ := object["id"].(string); id != c.GetId() {
+			var id string
+			_ = json.Unmarshal(object["id"], &id)
+			if id != c.GetId() {
 				t.Fatalf("%q is not %q", c.GetId(), id)
 			}
 		}

@@ -341,6 +341,9 @@ func FuzzSocket(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"), []byte{7})
 	f.Fuzz(func(t *testing.T, b, cuts []byte) {
 		const limit = 300
+		if len(b) >= emptyMost*headerSize {
+			return // may be so many packets without content that they are refused
+		}
 		var split [][]byte
 		rest := b
 		for _, c := range cuts {

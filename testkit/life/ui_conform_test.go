@@ -108,7 +108,7 @@ func (f *fault) isFound(t *testing.T, port uint16) {
 		o.Role = conform.Node
 	}
 	if f.silent {
-		o.Answer = 300 * time.Millisecond // nothing comes, however long it is
+		o.Answer = 2 * time.Second // also for the handshake; nothing comes, however long it is
 	}
 	some := suite.Select(conform.Cases(o), f.cases, false)
 	if len(some) == 0 {

@@ -8,13 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"parley/testkit/port"
 )
 
 // Somebody who does not exist, for tests that are run by root.
@@ -124,32 +125,12 @@ func nodeTask(t *testing.T) task {
 	if asRoot {
 		must(t, os.Chown(dir, someone, someoneGroup))
 	}
-	todo := task{Do: "node", Dir: dir, Outside: outside, Port: freePort(t), Other: freePort(t)}
+	todo := task{Do: "node", Dir: dir, Outside: outside, Port: port.Free(t), Other: port.Free(t)}
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	must(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	todo.Listens = l.Addr().String()
 	return todo
-}
-
-// taken are ports that were given to a test.
-var taken = map[int]bool{}
-
-// freePort is one that nobody has just now, out of reach of those the kernel picks.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for port := 20_000 + os.Getpid()%5_000; port < 32_000; port++ {
-		if taken[port] {
-			continue
-		}
-		if l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			_ = l.Close()
-			taken[port] = true
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
 }
 
 func TestNode(t *testing.T) {

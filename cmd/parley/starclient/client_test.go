@@ -37,7 +37,7 @@ func serve(t *testing.T, challenge string) string {
 	n := assemble.Start(sys, &c, assemble.Listeners{Relay: listeners[0], Star: listeners[1]})
 	t.Cleanup(func() {
 		defer pool.Close()
-		const most = 10 * time.Second
+		const most = time.Minute
 		ctx, cancel := context.WithTimeout(context.Background(), most)
 		defer cancel()
 		if err := n.Stop(ctx); err != nil {

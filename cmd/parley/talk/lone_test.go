@@ -32,12 +32,12 @@ func TestNodeWithoutADaemon(t *testing.T) {
 	if want := `the Node ended the connection before it answered "configuration": it broke without a goodbye`; err == nil || err.Error() != want {
 		t.Errorf("want %q, got %v", want, err)
 	}
+	behind := fake.Listen(t) // before the other gives its port up
+	behind.On["descriptor"] = fake.Reply(`{"nodeDescriptorOpt":null}`)
+	behind.On["setPassword"] = fake.Reply(`{"behind":true}`)
 	port := node.Port
 	node.Stop()
 	eventually(t, "end of the connection", func() bool { return s.wire().over() })
-	behind := fake.Listen(t)
-	behind.On["descriptor"] = fake.Reply(`{"nodeDescriptorOpt":null}`)
-	behind.On["setPassword"] = fake.Reply(`{"behind":true}`)
 	fake.ListenAt(t, port, func(s *fake.Server) { s.Else = fake.To(behind) })
 	ask(t, s, Question{Opcode: "setPassword", Place: Node}, `{"behind":true}`)
 	if port, at := s.AtNode(); !at || port != behind.Port {

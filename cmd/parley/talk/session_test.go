@@ -64,7 +64,7 @@ func ask(t *testing.T, s *Session, q Question, want string) {
 // eventually waits for something that other goroutines do.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	end := time.After(20 * time.Second)
+	end := time.After(time.Minute)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !is() {

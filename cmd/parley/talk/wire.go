@@ -35,6 +35,7 @@ type wire struct {
 	broadcast func(Broadcast)
 	past      []uint32      // pids of Nodes whose end is no news: a Daemon tells newcomers of it again
 	ended     chan struct{} // closed by the reader
+	saying    sync.Mutex    // held while a frame is written: one at a time
 
 	mu      sync.Mutex // guards what follows
 	asks    map[uint64]*asking
@@ -254,6 +255,8 @@ func (w *wire) forget(id uint64) {
 // say sends a frame. A connection that takes nothing any more is ended: why, its
 // reader learns.
 func (w *wire) say(b []byte) {
+	w.saying.Lock()
+	defer w.saying.Unlock()
 	if w.c.Say(b) != nil {
 		_ = w.c.Close()
 	}

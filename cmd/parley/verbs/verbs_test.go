@@ -322,7 +322,7 @@ func (w *watched) String() string {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	end := time.After(20 * time.Second)
+	end := time.After(time.Minute)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !is() {

@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { leaks.Main(m) }
 
 // patience bounds every wait of these tests; nothing comes near it unless something is broken.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // script listens and hands each connection to f, which plays the server.
 func script(t *testing.T, f func(net.Conn)) Door {
