@@ -63,7 +63,7 @@ func (o *Options) Bind(f *pflag.FlagSet) {
 	f.DurationVar(&o.Settle, "settle", 4*time.Second, "how long nothing is sent once all are linked, and once all have subscribed: then the nodes know their ways")
 	f.DurationVar(&o.Timeout, "timeout", 20*time.Second, "longest wait for nodes, links and answers")
 	f.IntVar(&o.Repeat, "repeat", 1, "rounds")
-	f.BoolVar(&o.AgainstLimit, "against-limit", true, "also run against `bench limit`, one bare server, in turn, and compare")
+	f.BoolVar(&o.AgainstLimit, "against-limit", true, "also run against \"bench limit\", one bare server, in turn, and compare")
 
 	f.Float64Var(&o.GoalCPU, "goal-cpu", 0, "exit with 1 if all nodes together need more CPU seconds per million deliveries")
 	f.DurationVar(&o.GoalP50, "goal-p50", 0, "exit with 1 if half of the deliveries take longer")

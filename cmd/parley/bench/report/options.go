@@ -127,7 +127,7 @@ func (o *Options) Bind(f *pflag.FlagSet) {
 	f.IntVar(&o.Readers, "readers", 1, "loops that read; more than one only on many processors")
 	f.DurationVar(&o.Pause, "read-pause", 0, "how long a loop sleeps after every batch: cheaper, and later")
 
-	f.BoolVar(&o.AgainstLimit, "against-limit", false, "also run against `bench limit` in turn, and compare (fanout, channels, rate)")
+	f.BoolVar(&o.AgainstLimit, "against-limit", false, "also run against \"bench limit\" in turn, and compare (fanout, channels, rate)")
 	f.BoolVar(&o.AllowLoss, "allow-loss", false, "report losses and changes of order, but do not fail for them")
 	f.BoolVar(&o.JSON, "json", false, "print the report as JSON")
 }

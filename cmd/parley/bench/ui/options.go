@@ -75,7 +75,7 @@ func (o *Options) Bind(f *pflag.FlagSet) {
 	f.DurationVar(&o.Warmup, "warmup", time.Second, "how long each phase runs before that (talk)")
 	f.DurationVar(&o.Settle, "settle", 3*time.Second, "how long a process sits before its memory is read (rss)")
 	f.DurationVar(&o.Timeout, "timeout", 20*time.Second, "longest wait for anything")
-	f.BoolVar(&o.AgainstLimit, "against-limit", true, "also talk to `bench limit-ui`, and compare (talk)")
+	f.BoolVar(&o.AgainstLimit, "against-limit", true, "also talk to \"bench limit-ui\", and compare (talk)")
 
 	f.DurationVar(&o.Goal, "goal", 0, "exit with 1 if it takes longer: ready, start: the median; crash, broadcast: the last of all; talk: p99, paced")
 	f.Float64Var(&o.GoalDaemon, "goal-daemon", 0, "exit with 1 if an idle Daemon has more memory, MiB (rss)")
