@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
@@ -48,7 +49,7 @@ func (l *launcher) onEarlyStart(ctx actor.Context, m *uipb.Ask) {
 }
 
 func (l *launcher) onRecalled(ctx actor.Context, m *storepb.ReadResponse) {
-	node, flaw := recorded(m)
+	node, shown, flaw := recorded(m)
 	switch {
 	case flaw != "":
 		tree.Log(ctx.ActorSystem()).Error("a Node may be running that cannot be adopted", slog.String("error", flaw))
@@ -59,34 +60,55 @@ func (l *launcher) onRecalled(ctx actor.Context, m *storepb.ReadResponse) {
 	case node == nil:
 		l.settle(ctx)
 	default:
-		l.node = node
 		l.wind(ctx)
+		node.Number = l.clock
+		l.node, l.shown = node, shown
 		l.state = l.adopting
 		l.again = func(ctx actor.Context) { ctx.Request(l.with.Process, l.node) }
 		l.again(ctx)
 	}
 }
 
-// recorded is the Node of a record, nil without one, or why there could be one.
-func recorded(m *storepb.ReadResponse) (node *processpb.Adopt, flaw string) {
-	if m.GetError() != "" {
-		return nil, m.GetError()
+// shownMost bounds what is kept of a Setup space, in bytes: it is a record.
+const shownMost = 32 << 10
+
+// records are what a later Daemon reads of a Node.
+func records(node *processpb.Adopt, shown *uipb.SetupResponse) []*storepb.Record {
+	value, err := proto.Marshal(node)
+	if err != nil {
+		panic(err) // numbers
 	}
-	for _, key := range m.GetCorrupt() {
-		if key == nodeKey {
-			return nil, "its record was damaged"
-		}
+	out := []*storepb.Record{{Key: nodeKey, Value: value}}
+	if value, err = proto.Marshal(shown); err == nil && shown != nil && len(value) <= shownMost {
+		out = append(out, &storepb.Record{Key: shownKey, Value: value})
+	}
+	return out
+}
+
+// recorded is the Node of a record, nil without one, and what it was started with,
+// nil if that is not known; or why there could be one.
+func recorded(m *storepb.ReadResponse) (node *processpb.Adopt, shown *uipb.SetupResponse, flaw string) {
+	if m.GetError() != "" {
+		return nil, nil, m.GetError()
+	}
+	if slices.Contains(m.GetCorrupt(), nodeKey) {
+		return nil, nil, "its record was damaged"
 	}
 	for _, r := range m.GetRecords() {
-		if r.GetKey() != nodeKey {
-			continue
-		}
-		node = &processpb.Adopt{}
-		if err := proto.Unmarshal(r.GetValue(), node); err != nil || node.GetPid() == 0 {
-			return nil, "its record is not understood"
+		switch r.GetKey() {
+		case nodeKey:
+			node = &processpb.Adopt{}
+			if err := proto.Unmarshal(r.GetValue(), node); err != nil || node.GetPid() == 0 {
+				return nil, nil, "its record is not understood"
+			}
+		case shownKey:
+			s := &uipb.SetupResponse{}
+			if proto.Unmarshal(r.GetValue(), s) == nil && len(s.GetValues()) > 0 {
+				shown = s
+			}
 		}
 	}
-	return node, ""
+	return node, shown, ""
 }
 
 // adopting waits for whether it is that very process.
@@ -95,10 +117,6 @@ func (l *launcher) adopting(ctx actor.Context) {
 	case *uipb.Ask:
 		l.onEarlyStart(ctx, m)
 	case *processpb.Ready:
-		if m.GetPid() != l.node.GetPid() {
-			l.odd(ctx, "another one was adopted", m.GetPid())
-			return
-		}
 		tree.Log(ctx.ActorSystem()).Info("node adopted", slog.Uint64("pid", uint64(m.GetPid())))
 		l.keeper = ctx.Sender()
 		l.run(ctx)
@@ -107,14 +125,7 @@ func (l *launcher) adopting(ctx actor.Context) {
 			ctx.Request(l.with.Process, l.closing)
 		}
 	case *processpb.Ended:
-		if m.GetPid() != l.node.GetPid() && m.GetPid() != 0 {
-			l.odd(ctx, "it ended", m.GetPid())
-			return
-		}
-		tree.Log(ctx.ActorSystem()).Info("the Node of an earlier Daemon is gone",
-			slog.Uint64("pid", uint64(l.node.GetPid())), slog.String("reason", m.GetFailure()))
-		l.forget(ctx)
-		l.settle(ctx)
+		l.onMissed(ctx, m)
 	case *overdue:
 		if m.clock == l.clock {
 			// The record is kept: a later Daemon may adopt it.
@@ -122,6 +133,22 @@ func (l *launcher) adopting(ctx actor.Context) {
 			l.settle(ctx)
 		}
 	}
+}
+
+// textMissed is how a Node ended that no Daemon has seen end.
+const textMissed = "no Daemon was there to see how it ended: "
+
+// onMissed tells of the Node of an earlier Daemon that it is gone: who used it has
+// not heard of that yet, for nobody was there to tell.
+func (l *launcher) onMissed(ctx actor.Context, m *processpb.Ended) {
+	tree.Log(ctx.ActorSystem()).Info("the Node of an earlier Daemon is gone",
+		slog.Uint64("pid", uint64(l.node.GetPid())), slog.String("reason", m.GetFailure()))
+	l.forget(ctx)
+	l.incarnation++
+	l.count.crashed.Add(1)
+	e := &processpb.Ended{Pid: l.node.GetPid(), Ready: true, Failure: textMissed + manner(m)}
+	ctx.Send(l.with.Crash, &over{incarnation: l.incarnation, ended: e})
+	l.settle(ctx)
 }
 
 // settle goes on without a Node of an earlier Daemon.
@@ -135,7 +162,7 @@ func (l *launcher) settle(ctx actor.Context) {
 	}
 }
 
-// forget deletes the record of the Node.
+// forget deletes the records of the Node.
 func (l *launcher) forget(ctx actor.Context) {
-	ctx.Request(l.with.Store, &storepb.Write{Deletes: []string{nodeKey}})
+	ctx.Request(l.with.Store, &storepb.Write{Deletes: []string{nodeKey, shownKey}})
 }

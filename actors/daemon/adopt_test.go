@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ func TestAdopt(t *testing.T) {
 		w.wantsState(n)
 		a, b := w.set(anna, "ip", "2"), w.launch(anna)
 		w.quiet()
-		a.wants("running; ip=1(Set)")
+		a.wants("running; db-password=****************(Set) ip=1(Set)") // as it was started, though the secret is gone
 		b.refused(ui.CodeRunning, "already running")
 		if len(w.broadcasts("nodeStarted")) != 1 || w.counter("node_running", "") != 1 {
 			t.Error("it was told to have started again")
@@ -31,6 +32,9 @@ func TestAdopt(t *testing.T) {
 			t.Errorf("told %s", w.crashes())
 		}
 		w.wantsState(nil)
+		if w.disk.show() != "setup/ip=1" {
+			t.Errorf("stored %q", w.disk.show())
+		}
 		w.die()
 		w.boot()
 		w.wantsState(nil)
@@ -39,16 +43,101 @@ func TestAdopt(t *testing.T) {
 }
 
 // TestAdoptNobody: the Node ended between two Daemons, and its pid may be
-// somebody else's.
+// somebody else's. The next Daemon tells of its end, and no other.
 func TestAdoptNobody(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		n := w.up()
 		w.die()
 		n.alive = false
+		want := `pid 100 signal "" failure "no Daemon was there to see how it ended: not that one" lines [] requested false`
+		for range 3 {
+			w.boot()
+			w.wantsState(nil)
+			if w.disk.show() != "" || w.crashes() != want {
+				t.Errorf("stored %q, told %s", w.disk.show(), w.crashes())
+			}
+			w.die()
+		}
 		w.boot()
-		w.wantsState(nil)
-		if w.disk.show() != "" || w.crashes() != "" {
-			t.Errorf("stored %q, told %s", w.disk.show(), w.crashes())
+		w.up().end(killed())
+		w.quiet()
+		if got := len(w.broadcasts("crashed")); got != 2 {
+			t.Errorf("%d crashes of 2", got)
+		}
+	})
+}
+
+// TestAdoptedIsFrozen as it was started, whatever the file says by now, and among
+// restarts; what changed is told, and counts, when it is gone.
+func TestAdoptedIsFrozen(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.space.files["a"] = map[string]string{"chain": "one", "relay-token": "t"}
+		w.set(anna, "config-file", "a")
+		w.quiet()
+		n := w.up()
+		for range 2 {
+			w.die()
+			w.space.files["a"] = map[string]string{"chain": "two", "ui-users": "u"}
+			w.boot()
+			a := w.set(anna, "chain", "three")
+			w.quiet()
+			a.wants("running; chain=one(Configured) config-file=a(Set) relay-token=****************(Configured)")
+			if v := w.changed[len(w.changed)-1]; v["ui-users"] != "u" {
+				t.Errorf("who may come in is not known: %v", v)
+			}
+		}
+		before := len(w.broadcasts("setup"))
+		n.end(killed())
+		w.quiet()
+		told := w.broadcasts("setup")[before:]
+		if want := "chain=two(Configured) config-file=a(Set) ui-users=u(Configured)"; before != 1 || len(told) != 1 || told[0].GetExcept() != 0 || show(told[0].GetResponse().GetSetup()) != want {
+			t.Errorf("told %v", told)
+		}
+		w.up()
+		if s := w.last().launch.GetSettings(); s[0].GetName() != "chain" || s[0].GetValue() != "two" {
+			t.Errorf("launched with %v", s)
+		}
+	})
+}
+
+// TestAdoptedFromAnotherRelease, or with too much to be written down: what the
+// Daemon would start now is shown, and does not change either.
+func TestAdoptedFromAnotherRelease(t *testing.T) {
+	for name, change := range map[string]func(p *paperStore){
+		"none":     func(p *paperStore) { delete(p.records, shownKey) },
+		"nonsense": func(p *paperStore) { p.records[shownKey] = []byte{0xff} },
+		"empty":    func(p *paperStore) { p.records[shownKey] = nil },
+		"corrupt":  func(p *paperStore) { delete(p.records, shownKey); p.corrupt = []string{shownKey} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, w *world) {
+				w.space.files[""] = map[string]string{"ip": "1"}
+				w.converse(w.setup, &uipb.Reload{})
+				w.quiet()
+				n := w.up()
+				w.die()
+				w.space.files[""] = map[string]string{"ip": "2"}
+				change(w.disk)
+				w.boot()
+				w.wantsState(n)
+				a := w.set(carla)
+				w.quiet()
+				w.space.files[""] = map[string]string{"ip": "3"}
+				w.converse(w.setup, &uipb.Reload{})
+				b := w.set(carla)
+				w.quiet()
+				a.wants("running; ip=2(Configured)")
+				b.wants("running; ip=2(Configured)")
+			})
+		})
+	}
+	run(t, func(t *testing.T, w *world) {
+		w.quiet()
+		w.set(anna, "ip", strings.Repeat("1", shownMost))
+		w.quiet()
+		n := w.up()
+		if !n.kept || w.disk.records[shownKey] != nil || w.disk.records[nodeKey] == nil {
+			t.Errorf("kept %v, stored %d", n.kept, len(w.disk.records))
 		}
 	})
 }

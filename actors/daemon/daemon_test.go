@@ -51,7 +51,7 @@ func TestRoutes(t *testing.T) {
 	if r := routes["setup"]; r.To != setup || r.Changes || r.Isolated {
 		t.Errorf("setup %v", r)
 	}
-	if r := routes["start"]; r.To != launcher || !r.Changes || r.Timeout != startTimeout || r.Isolated {
+	if r := routes["start"]; r.To != launcher || !r.Changes || !r.Confirm || r.Timeout != startTimeout || r.Isolated {
 		t.Errorf("start %v", r)
 	}
 	for _, o := range []string{"subscribe", "unsubscribe"} {

@@ -137,6 +137,16 @@ func (s *Space) dump(v *view, running bool, more []*uipb.SetupError) *uipb.Setup
 	return out
 }
 
+// withErrors is a dump with more errors.
+func withErrors(r *uipb.SetupResponse, more []*uipb.SetupError) *uipb.SetupResponse {
+	if len(more) == 0 {
+		return r
+	}
+	out := &uipb.SetupResponse{Running: r.GetRunning(), Values: r.GetValues(), Errors: slices.Concat(r.GetErrors(), more)}
+	sortErrors(out.Errors)
+	return out
+}
+
 // settings is what a Node is launched with.
 func (s *Space) settings(v *view) *frozen {
 	out := &frozen{dataDirectory: v.values[paramDataDirectory], realUser: v.values[paramRealUser]}

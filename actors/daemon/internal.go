@@ -1,6 +1,9 @@
 package daemon
 
-import "parley/messages/processpb"
+import (
+	"parley/messages/processpb"
+	"parley/messages/uipb"
+)
 
 // presence is what is known of a Node.
 type presence int
@@ -16,22 +19,26 @@ const (
 type whereabouts struct {
 	node presence
 	port uint32 // for user interfaces; of a present one, and to redirect only
+	// shown is what a present one was started with; nil: not known. Only setup looks
+	// at it, and knows it already unless the Node was adopted.
+	shown *uipb.SetupResponse
 }
 
 // IgnoreDeadLetterLogging marks messages that may find their actor stopped.
 func (*whereabouts) IgnoreDeadLetterLogging() {}
 
-// freeze asks setup to change nothing any more, from its turn among the requests
-// on, and for what a Node is launched with. The answer is frozen; a whereabouts
-// without a Node ends it.
+// freeze asks setup to show nothing else any more, from its turn among the
+// requests on, and for what a Node is launched with. The answer is frozen; a
+// whereabouts without a Node ends it.
 type freeze struct{}
 
 // frozen answers freeze.
 type frozen struct {
 	settings      []*processpb.Setting // all that are Set or Configured, secrets too, and data-directory
 	dataDirectory string
-	realUser      string // empty: none
-	problem       string // what file and environment say that a Node would start without, unnoticed; empty: nothing
+	realUser      string              // empty: none
+	shown         *uipb.SetupResponse // the same as user interfaces see it, without secrets
+	problem       string              // what file and environment say that a Node would start without, unnoticed; empty: nothing
 }
 
 // IgnoreDeadLetterLogging marks messages that may find the launcher stopped.

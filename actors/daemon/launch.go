@@ -4,7 +4,6 @@ import (
 	"log/slog"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/proto"
 
 	"parley/actors/tree"
 	"parley/actors/ui"
@@ -28,7 +27,10 @@ func (l *launcher) freezing(ctx actor.Context) {
 			l.fail(ctx, launchFailed+m.problem)
 			return
 		}
-		what := &processpb.Launch{Settings: m.settings, DataDirectory: l.with.Directory(m.dataDirectory), RealUser: m.realUser}
+		what := &processpb.Launch{
+			Settings: m.settings, DataDirectory: l.with.Directory(m.dataDirectory), RealUser: m.realUser, Number: l.clock,
+		}
+		l.shown = m.shown
 		l.state = l.launching
 		l.again = func(ctx actor.Context) { l.forsake(ctx, &processpb.Stop{}) }
 		ctx.Request(l.with.Process, what)
@@ -64,22 +66,18 @@ func (l *launcher) launching(ctx actor.Context) {
 	case *processpb.Stop:
 		l.forsake(ctx, m)
 	case *processpb.Ready:
-		if l.forsaken {
-			l.odd(ctx, "it is ready, and has been stopped", m.GetPid())
+		if l.forsaken { // its end will be told
 			return
 		}
-		l.node = &processpb.Adopt{Pid: m.GetPid(), StartTime: m.GetStartTime(), Port: m.GetPort()}
+		l.node = &processpb.Adopt{Pid: m.GetPid(), StartTime: m.GetStartTime(), Port: m.GetPort(), Number: l.clock}
 		l.keeper = ctx.Sender()
 		l.record(ctx)
 	case *processpb.Ended:
-		switch {
-		case m.GetReady() && !l.forsaken: // ours never was
-			l.odd(ctx, "it ended", m.GetPid())
-		case l.closing != nil:
+		if l.closing != nil {
 			l.fail(ctx, textClosing)
-		default:
-			l.fail(ctx, launchFailed+reason(m))
+			return
 		}
+		l.fail(ctx, launchFailed+reason(m))
 	case *overdue:
 		if m.clock == l.clock {
 			l.forsake(ctx, &processpb.Stop{})
@@ -90,14 +88,11 @@ func (l *launcher) launching(ctx actor.Context) {
 
 // record writes down where the Node is, for a later Daemon.
 func (l *launcher) record(ctx actor.Context) {
-	value, err := proto.Marshal(l.node)
-	if err != nil {
-		panic(err) // three numbers
-	}
+	puts := records(l.node, l.shown)
 	l.state = l.recording
 	l.again = func(ctx actor.Context) {
 		l.serial++
-		ctx.Request(l.with.Store, &storepb.Write{Puts: []*storepb.Record{{Key: nodeKey, Value: value}}, Serial: l.serial})
+		ctx.Request(l.with.Store, &storepb.Write{Puts: puts, Serial: l.serial})
 	}
 	l.again(ctx)
 }
@@ -121,10 +116,6 @@ func (l *launcher) recording(ctx actor.Context) {
 			l.onRecorded(ctx, false)
 		}
 	case *processpb.Ended:
-		if m.GetPid() != l.node.GetPid() {
-			l.odd(ctx, "it ended", m.GetPid())
-			return
-		}
 		l.forget(ctx)
 		l.fail(ctx, launchFailed+reason(m))
 	}
@@ -168,7 +159,7 @@ func (l *launcher) run(ctx actor.Context) {
 	l.state = l.running
 	l.again = func(ctx actor.Context) { ctx.Request(l.with.Process, l.node) } // its keeper says Ready, or Ended
 	l.watch(ctx)
-	here := &whereabouts{node: present, port: l.node.GetPort()}
+	here := &whereabouts{node: present, port: l.node.GetPort(), shown: l.shown}
 	ctx.Send(l.with.Setup, here)
 	ctx.Send(l.with.Redirect, here)
 }
@@ -187,24 +178,16 @@ func (l *launcher) running(ctx actor.Context) {
 	case *processpb.Stop:
 		ctx.Request(l.with.Process, m)
 	case *processpb.Ready: // asked for again
-		if m.GetPid() != l.node.GetPid() {
-			l.odd(ctx, "it is ready", m.GetPid())
-			return
-		}
 		l.keeper = ctx.Sender()
 		l.watch(ctx)
 	case *processpb.Ended:
-		if m.GetPid() != l.node.GetPid() {
-			l.odd(ctx, "it ended", m.GetPid())
-			return
-		}
-		l.onEnded(ctx, m)
+		l.onGone(ctx, m)
 	}
 }
 
-// onEnded tells everybody that the Node is gone. What it leaves behind is in
+// onGone tells everybody that the Node is gone. What it leaves behind is in
 // order before anybody can ask for the next one.
-func (l *launcher) onEnded(ctx actor.Context, m *processpb.Ended) {
+func (l *launcher) onGone(ctx actor.Context, m *processpb.Ended) {
 	requested := l.closing != nil || m.ExitCode != nil && m.GetExitCode() == 0
 	l.count.running.Store(0)
 	if requested {

@@ -18,8 +18,11 @@ import (
 // answers that never come.
 const launchMost = 14 * time.Second
 
-// nodeKey is the record of the Node that runs: a processpb.Adopt.
-const nodeKey = "node"
+// Records of the Node that runs, for a later Daemon.
+const (
+	nodeKey  = "node"       // a processpb.Adopt
+	shownKey = "node-setup" // a uipb.SetupResponse: what it was started with. nodeKey is a prefix of it: they are read together
+)
 
 const (
 	launchFailed = "Could not launch Node: "
@@ -34,8 +37,8 @@ const (
 // left; idle; freezing, launching and recording a new one; running.
 //
 //	parent    daemon
-//	receives  uipb.Ask, frozen, storepb.ReadResponse, storepb.Written, processpb.Ready, processpb.Ended, processpb.Stop (from who ends the Daemon), faultpb.Failed, overdue, lost
-//	sends     processpb.Launch, processpb.Adopt, processpb.Stop to the process gateway; processpb.Keep to the Node's keeper there; freeze to setup; whereabouts to setup and redirect; over to crash; storepb.ReadRequest, storepb.Write to the store; uipb.Started, uipb.Fault to askers; uipb.Announce to broadcasts; processpb.Ended to who asked to stop
+//	receives  uipb.Ask, uipb.Answered, frozen, storepb.ReadResponse, storepb.Written, processpb.Ready, processpb.Ended, processpb.Stop (from who ends the Daemon), faultpb.Failed, overdue, lost, unheard
+//	sends     processpb.Launch, processpb.Adopt, processpb.Stop to the process gateway; processpb.Keep, processpb.Stop to a Node's keeper there; freeze to setup; whereabouts to setup and redirect; over to crash; storepb.ReadRequest, storepb.Write to the store; uipb.Started, uipb.Fault to askers; uipb.Announce to broadcasts; processpb.Ended to who asked to stop
 //	stops     with the daemon
 type launcher struct {
 	with  Launching // fixed at spawn
@@ -47,13 +50,15 @@ type launcher struct {
 	member      uint64                  // of the user interface behind from
 	node        *processpb.Adopt        // the Node that is ready, or is being adopted
 	keeper      *actor.PID              // the Node's actor in the gateway
+	shown       *uipb.SetupResponse     // what the Node was started with; nil: not known
 	incarnation uint64                  // of the Node that runs, or did last
 	serial      uint64                  // of the last question to the store
-	clock       uint64                  // of the last launch or adoption
+	clock       uint64                  // of the last launch or adoption: the gateway's news of it carry this number
 	late        *tree.Timer
 	forsaken    bool            // the launch under way has been stopped
 	closing     *processpb.Stop // the Daemon ends; nil: it does not
 	stoppers    []*actor.PID    // who is told when no Node runs any more
+	goodbye     goodbye         // what they are told, and when
 }
 
 // Launching is whom the launcher works with.
@@ -107,6 +112,7 @@ func (l *launcher) Receive(ctx actor.Context) {
 		l.onStarted(ctx)
 	case *actor.Stopping:
 		l.late.Stop()
+		l.goodbye.late.Stop()
 	case *actor.Terminated: // it may have overtaken the last word
 		ctx.Send(ctx.Self(), &lost{m.GetWho()})
 	case *lost:
@@ -116,6 +122,17 @@ func (l *launcher) Receive(ctx actor.Context) {
 		l.onStop(ctx, m)
 	case *storepb.Written:
 		l.onWritten(ctx, m)
+	case *processpb.Ready:
+		l.onReady(ctx, m)
+	case *processpb.Ended:
+		l.onEnded(ctx, m)
+	case *uipb.Ask:
+		l.goodbye.owed++
+		l.state(ctx)
+	case *uipb.Answered:
+		l.onAnswered(ctx)
+	case *unheard:
+		l.part(ctx)
 	default:
 		l.state(ctx)
 	}
@@ -162,12 +179,31 @@ func (l *launcher) onWritten(ctx actor.Context, m *storepb.Written) {
 	l.state(ctx)
 }
 
-// ended tells who ends the Daemon that no Node runs.
-func (l *launcher) ended(ctx actor.Context, m *processpb.Ended) {
-	for _, p := range l.stoppers {
-		ctx.Send(p, m)
+// onReady hears that a Node is ready. One whose launch was given up, and whose
+// stop came too late, is stopped again.
+func (l *launcher) onReady(ctx actor.Context, m *processpb.Ready) {
+	if m.GetLaunch() == l.clock {
+		l.state(ctx)
+		return
 	}
-	l.stoppers = nil
+	l.refuse(ctx, m)
+}
+
+func (l *launcher) refuse(ctx actor.Context, m *processpb.Ready) {
+	tree.Log(ctx.ActorSystem()).Error("a Node is ready that was given up", slog.Uint64("pid", uint64(m.GetPid())))
+	if ctx.Sender() != nil {
+		ctx.Request(ctx.Sender(), &processpb.Stop{})
+	}
+}
+
+// onEnded hears of an end. That of a launch which was given up was told then, and
+// is not the end of the next one.
+func (l *launcher) onEnded(ctx actor.Context, m *processpb.Ended) {
+	if m.GetLaunch() != l.clock {
+		tree.Log(ctx.ActorSystem()).Warn("ignored the end of a process", slog.Uint64("pid", uint64(m.GetPid())), slog.String("how", manner(m)))
+		return
+	}
+	l.state(ctx)
 }
 
 // answer is for who waits for a launch.
@@ -182,7 +218,7 @@ func (l *launcher) answer(ctx actor.Context, m any) {
 // while others still know it.
 func (l *launcher) vacate(ctx actor.Context) {
 	l.late.Stop()
-	l.state, l.again, l.keeper, l.forsaken = l.idle, nil, nil, false
+	l.state, l.again, l.keeper, l.shown, l.forsaken = l.idle, nil, nil, nil, false
 	gone := &whereabouts{node: absent}
 	ctx.Send(l.with.Setup, gone)
 	ctx.Send(l.with.Redirect, gone)
@@ -199,8 +235,7 @@ func (l *launcher) idle(ctx actor.Context) {
 	case *frozen: // too late
 		ctx.Send(l.with.Setup, &whereabouts{node: absent})
 	case *processpb.Ready: // too late
-		tree.Log(ctx.ActorSystem()).Error("a Node is ready that was given up", slog.Uint64("pid", uint64(m.GetPid())))
-		ctx.Request(l.with.Process, &processpb.Stop{})
+		l.refuse(ctx, m)
 	}
 }
 
@@ -233,9 +268,4 @@ func (l *launcher) taken() *uipb.Fault {
 		return ui.Fault(ui.CodeLaunch, textClosing)
 	}
 	return ui.Fault(ui.CodeRunning, textRunning)
-}
-
-// odd notes a message of the gateway that does not belong to what goes on.
-func (l *launcher) odd(ctx actor.Context, what string, pid uint32) {
-	tree.Log(ctx.ActorSystem()).Warn("ignored news of a process", slog.String("news", what), slog.Uint64("pid", uint64(pid)))
 }

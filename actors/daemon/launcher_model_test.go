@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	"parley/actors/ui"
@@ -20,6 +21,7 @@ type launches struct {
 	stops    []*talk
 	starts   []*talk
 	excused  map[uint32]int // Nodes by pid whose end a dying Daemon may have kept to itself
+	doubled  map[uint32]int // the same, that it may have told though the next one does, too
 	failures int
 }
 
@@ -28,7 +30,7 @@ const failuresMost = 5
 
 var kinds = []string{
 	"start", "start", "start", "two starts", "ready", "ready", "ready", "kill", "exit 0", "exit 1", "settle", "settle", "settle",
-	"again", "stop", "restart", "set", "wonder", "hold", "release", "sleep", "long sleep", "check", "check",
+	"again", "stop", "restart", "away", "set", "wonder", "hold", "release", "sleep", "long sleep", "check", "check",
 }
 
 var failing = append([]string{"fail launcher", "fail setup", "fail check", "fail store", "fail redirect", "fail crash"}, kinds...)
@@ -57,7 +59,13 @@ func (l *launches) act(kind string) {
 		l.closing = true
 		l.stops = append(l.stops, l.converse(l.launcher, &processpb.Stop{GraceMs: 500}))
 	case "restart":
-		l.restart()
+		l.restart(func() {})
+	case "away":
+		l.restart(func() {
+			for _, n := range l.nodes {
+				n.alive = false
+			}
+		})
 	case "set":
 		l.set(anna, "ip", "1")
 	case "wonder":
@@ -120,13 +128,15 @@ func (l *launches) again() {
 		return
 	}
 	l.quiet() // of the pid's last Node all is told
-	l.sys.Root.Send(l.launcher, &processpb.Ended{Pid: old.pid, Ready: true, Signal: "killed"})
+	l.sys.Root.Send(l.launcher, &processpb.Ended{Pid: old.pid, Ready: true, Signal: "killed", Launch: old.named})
 }
 
-// restart kills the Daemon and starts another.
-func (l *launches) restart() {
+// restart kills the Daemon and starts another; meanwhile is what happens in
+// between.
+func (l *launches) restart(meanwhile func()) {
 	told := l.crashed()
 	l.die()
+	meanwhile()
 	ended := map[uint32]int{}
 	for _, n := range l.nodes {
 		if n.watched && n.ready {
@@ -134,8 +144,9 @@ func (l *launches) restart() {
 		}
 	}
 	for pid, n := range ended {
-		l.excused[pid] = n - told[pid]
+		l.excused[pid] = max(0, n-told[pid])
 	}
+	l.remembered()
 	for _, a := range l.talks {
 		if len(a.answers) == 0 {
 			a.excused = true
@@ -143,6 +154,24 @@ func (l *launches) restart() {
 	}
 	l.closing = false
 	l.boot()
+}
+
+// remembered finds the Node that the next Daemon will tell of, since it is gone
+// and its record is not.
+func (l *launches) remembered() {
+	var a processpb.Adopt
+	if err := proto.Unmarshal(l.disk.records[nodeKey], &a); err != nil {
+		l.t.Error(err)
+	}
+	for _, n := range l.nodes {
+		if n.alive || n.pid != a.GetPid() || n.started != a.GetStartTime() {
+			continue
+		}
+		if n.watched || n.missed {
+			l.doubled[n.pid]++
+		}
+		n.missed = true
+	}
 }
 
 // crashed counts what was announced, by pid.
@@ -192,13 +221,13 @@ func (l *launches) checkCrashes() {
 	}
 	want := map[uint32]int{}
 	for _, n := range l.nodes {
-		if n.watched && (told[n.port()] || n.adopted) {
+		if n.watched && (told[n.port()] || n.adopted) || n.missed {
 			want[n.pid]++
 		}
 	}
 	got := l.crashed()
 	for _, n := range l.nodes {
-		if w, g := want[n.pid], got[n.pid]; g > w || g < w-l.excused[n.pid] {
+		if w, g := want[n.pid], got[n.pid]; g > w+l.doubled[n.pid] || g < w-l.excused[n.pid] {
 			l.t.Errorf("%d crashes of pid %d, want %d", g, n.pid, w)
 		}
 	}
@@ -238,7 +267,7 @@ func checkLaunches(t *testing.T, kinds []string, fails bool) {
 				tb, opts = lenientTB{tb}, append(opts, anyFailures)
 			}
 			d := testkit.NewDriver(rapid.Uint64().Draw(rt, "seed"))
-			l := &launches{world: newWorld(tb, d, opts...), excused: map[uint32]int{}}
+			l := &launches{world: newWorld(tb, d, opts...), excused: map[uint32]int{}, doubled: map[uint32]int{}}
 			l.clocks = true
 			for _, kind := range rapid.SliceOfN(rapid.SampledFrom(kinds), 1, 40).Draw(rt, "acts") {
 				l.act(kind)

@@ -215,19 +215,19 @@ func TestCrashedOnce(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		for i := range 6 { // pids come again after three
 			n := w.up()
-			w.sys.Root.Send(w.launcher, &processpb.Ended{Pid: n.pid + 1, Ready: true}) // somebody else
+			w.sys.Root.Send(w.launcher, &processpb.Ended{Pid: n.pid, Ready: true, Launch: n.named - 1}) // of another launch
 			w.quiet()
 			w.wantsState(n)
 			n.end(killed())
 			w.quiet()
-			w.sys.Root.Send(w.launcher, &processpb.Ended{Pid: n.pid, Ready: true})
+			w.sys.Root.Send(w.launcher, &processpb.Ended{Pid: n.pid, Ready: true, Launch: n.named})
 			w.quiet()
 			if got := len(w.broadcasts("crashed")); got != i+1 {
 				t.Errorf("%d crashes of %d", got, i+1)
 			}
 			a := w.launch(anna)
 			w.quiet()
-			w.sys.Root.Send(w.launcher, &processpb.Ended{Pid: n.pid, Ready: true}) // while the next is launched
+			w.sys.Root.Send(w.launcher, &processpb.Ended{Pid: n.pid, Ready: true, Launch: n.named}) // while the next is launched
 			w.quiet()
 			if len(a.answers) > 0 {
 				t.Errorf("answered %v", a.answers)

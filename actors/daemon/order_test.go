@@ -7,6 +7,7 @@ import (
 
 	"parley/actors/ui"
 	"parley/messages/uipb"
+	"parley/testkit"
 )
 
 // TestNextTurnWaitsForTheLastWord: what setup says next comes behind what it
@@ -53,6 +54,21 @@ func TestAskerThatIsGoneHoldsUpNobody(t *testing.T) {
 		w.quiet()
 		b.wants("ip=2(Set)")
 	})
+}
+
+// TestFailureOfTheNextTurn is told to whose turn it was, not to who confirmed the
+// answer before.
+func TestFailureOfTheNextTurn(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.quiet()
+		w.space.fail = true
+		a, b := w.set(carla), w.set(anna, "ip", "1")
+		w.quiet()
+		a.wants("")
+		if !isFailed(b.answer()) {
+			t.Errorf("answered %v", b.answer())
+		}
+	}, testkit.ExpectFailures(1))
 }
 
 // TestNoNodeWithoutItsFile: what a config file says must not get lost unnoticed.

@@ -158,7 +158,9 @@ type paperNode struct {
 	stopping bool
 	adopted  bool
 	watched  bool // a Daemon was there when it ended
+	missed   bool // a Daemon found that it had ended
 	asker    *actor.PID
+	named    uint64     // how the asker calls it
 	keeper   *actor.PID // of the Daemon that runs
 }
 
@@ -171,7 +173,7 @@ type paperGateway struct{ w *world }
 func (g *paperGateway) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *processpb.Launch:
-		n := &paperNode{w: g.w, launch: m, pid: uint32(100 + len(g.w.nodes)%3), started: uint64(len(g.w.nodes)), alive: true}
+		n := &paperNode{w: g.w, launch: m, named: m.GetNumber(), pid: uint32(100 + len(g.w.nodes)%3), started: uint64(len(g.w.nodes)), alive: true}
 		for _, o := range g.w.nodes {
 			if o.alive && o.keeper != nil && !o.stopping {
 				g.w.t.Errorf("launched while %d runs", o.pid)
@@ -195,12 +197,12 @@ func (g *paperGateway) Receive(ctx actor.Context) {
 				if n.keeper == nil {
 					g.keep(ctx, n)
 				}
-				n.asker, n.adopted = ctx.Sender(), true
-				n.say(&processpb.Ready{Pid: n.pid, StartTime: n.started, Port: m.GetPort()})
+				n.asker, n.adopted, n.named = ctx.Sender(), true, m.GetNumber()
+				n.say(&processpb.Ready{Pid: n.pid, StartTime: n.started, Port: m.GetPort(), Launch: n.named})
 				return
 			}
 		}
-		ctx.Respond(&processpb.Ended{Pid: m.GetPid(), Failure: "process: not that one"})
+		ctx.Respond(&processpb.Ended{Pid: m.GetPid(), Failure: "process: not that one", Launch: m.GetNumber()})
 	case *processpb.Stop:
 		for _, n := range g.w.nodes {
 			if n.alive && n.keeper != nil {
@@ -217,8 +219,11 @@ func (g *paperGateway) keep(ctx actor.Context, n *paperNode) {
 	n.asker = ctx.Sender()
 	n.keeper = tree.Spawn(ctx, "", tree.Spec{New: func() actor.Actor {
 		return &puppet{func(ctx actor.Context) {
-			if m, ok := ctx.Message().(*processpb.Keep); ok && m.GetPid() == n.pid {
-				n.kept = true
+			switch m := ctx.Message().(type) {
+			case *processpb.Keep:
+				n.kept = n.kept || m.GetPid() == n.pid
+			case *processpb.Stop:
+				n.stopping = true
 			}
 		}}
 	}})
@@ -237,7 +242,7 @@ func (n *paperNode) port() uint32 { return uint32(5000 + n.started) }
 func (n *paperNode) getReady() {
 	if n.alive && !n.ready && !n.stopping {
 		n.ready = true
-		n.say(&processpb.Ready{Pid: n.pid, StartTime: n.started, Port: n.port()})
+		n.say(&processpb.Ready{Pid: n.pid, StartTime: n.started, Port: n.port(), Launch: n.named})
 	}
 }
 
@@ -247,7 +252,7 @@ func (n *paperNode) end(e *processpb.Ended) {
 		return
 	}
 	n.alive = false
-	e.Pid, e.Ready = n.pid, n.ready
+	e.Pid, e.Ready, e.Launch = n.pid, n.ready, n.named
 	n.watched = n.keeper != nil
 	if n.keeper != nil {
 		// At once: whoever watches the keeper may hear of its end before its last word.

@@ -18,7 +18,7 @@ const startTimeout = launchMost + time.Second
 func Routes(setup, launcher, broadcasts *actor.PID) map[string]ui.Route {
 	return map[string]ui.Route{
 		"setup":       {To: setup, Confirm: true},
-		"start":       {To: launcher, Changes: true, Timeout: startTimeout},
+		"start":       {To: launcher, Changes: true, Timeout: startTimeout, Confirm: true},
 		"subscribe":   {To: broadcasts},
 		"unsubscribe": {To: broadcasts},
 	}

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -20,17 +19,13 @@ const (
 	turnsMost    = 4 << 20 // bytes of requests that wait for their turn
 	turnsEach    = 512     // bytes that one counts for beside its payload
 	readingsMost = 3       // of files and environment in a row: one may name another file
-
-	// confirmMost is how long a turn waits for what the last one said to be on its
-	// way: a moment. Who never confirms is gone, or failed.
-	confirmMost = 100 * time.Millisecond
 )
 
 // setup owns the Setup space. Requests have their turn one after the other, in
 // the order they came: what one changes is stored before it is answered.
 //
 //	parent    daemon
-//	receives  uipb.Ask, uipb.Reload, uipb.Answered, uipb.Announced, freeze, whereabouts, storepb.ReadResponse, storepb.Written, faultpb.Failed (from the store), reading, unconfirmed
+//	receives  uipb.Ask, uipb.Reload, uipb.Answered, uipb.Announced, freeze, whereabouts, storepb.ReadResponse, storepb.Written, faultpb.Failed (from the store), reading, unconfirmed, onward
 //	sends     uipb.SetupResponse, uipb.Done, uipb.Fault to askers; uipb.Announce to broadcasts; storepb.ReadRequest, storepb.Write to the store; frozen to launcher
 //	stops     with the daemon
 type setup struct {
@@ -47,29 +42,15 @@ type setup struct {
 	open  open               // what was said in the last turn and is not on its way yet
 }
 
-// open is what the next turn waits for: whatever it says must come behind what
-// the last one said, at every user interface.
-type open struct {
-	asker     *actor.PID // has not confirmed its answer; nil: nobody has to
-	announced bool       // broadcasts has not confirmed the announcement
-	round     uint64
-	late      *tree.Timer
-}
-
-// unconfirmed says that confirmMost is over.
-type unconfirmed struct{ round uint64 }
-
-// IgnoreDeadLetterLogging marks messages that may find setup stopped.
-func (unconfirmed) IgnoreDeadLetterLogging() {}
-
 // lasting is what of setup outlives a restart: all else is loaded again.
 type lasting struct {
-	node    presence          // unknown: requests wait
-	secrets map[string]string // that are set; they are in no store
-	waiting []*turn           // oldest first
-	size    int               // bytes of waiting
-	serial  uint64            // of the last question to the store or the world outside
-	told    *view             // the last that user interfaces may know; nil: none
+	node    presence            // unknown: requests wait
+	shown   *uipb.SetupResponse // what the Node was started with; nil: none is there
+	secrets map[string]string   // that are set; they are in no store
+	waiting []*turn             // oldest first
+	size    int                 // bytes of waiting
+	serial  uint64              // of the last question to the store or the world outside
+	told    *view               // the last that user interfaces may know; nil: none
 }
 
 // turn is one thing to do with the Setup space. The zero turn loads it.
@@ -120,7 +101,7 @@ func (s *setup) Receive(ctx actor.Context) {
 	case *uipb.Reload, *freeze:
 		s.line(&turn{message: m, from: ctx.Sender()}, 0)
 	case *whereabouts:
-		s.kept.node = m.node
+		s.onWhereabouts(m)
 	case *storepb.ReadResponse:
 		s.onReadResponse(ctx, m)
 	case *reading:
@@ -131,12 +112,15 @@ func (s *setup) Receive(ctx actor.Context) {
 		s.onStoreFailed(ctx)
 	case *uipb.Answered:
 		s.onAnswered(ctx.Sender())
+		ctx.Send(ctx.Self(), onward{}) // should the next turn fail, it is not this sender's
+		return
 	case *actor.DeadLetterResponse: // an asker is gone
 		s.onAnswered(m.Target)
 	case *uipb.Announced:
 		s.open.announced = false
 	case unconfirmed:
 		s.onUnconfirmed(m)
+	case onward: // on to the next turn
 	case *actor.Stopping:
 		s.open.late.Stop()
 	}
@@ -170,9 +154,18 @@ func (s *setup) line(t *turn, size int) {
 	s.kept.waiting, s.kept.size = append(s.kept.waiting, t), s.kept.size+size
 }
 
+// free reports whether it is nobody's turn, and the next one may come.
+func (s *setup) free() bool {
+	return s.at == nil && s.kept.node != unknown && s.open.asker == nil && !s.open.announced
+}
+
 // next gives those that wait their turns, until one takes its time.
 func (s *setup) next(ctx actor.Context) {
-	for s.at == nil && s.kept.node != unknown && s.open.asker == nil && !s.open.announced && len(s.kept.waiting) > 0 {
+	for s.free() {
+		s.follow(ctx)
+		if !s.free() || len(s.kept.waiting) == 0 {
+			return
+		}
 		t := s.kept.waiting[0]
 		s.kept.waiting[0] = nil
 		s.kept.waiting = s.kept.waiting[1:]
@@ -194,6 +187,8 @@ func (s *setup) take(ctx actor.Context, t *turn) {
 		f := s.space.settings(s.view)
 		f.problem = s.now.lost()
 		s.kept.node = present
+		s.follow(ctx)
+		f.shown = s.kept.shown
 		s.answer(ctx, t, f)
 	}
 }
@@ -225,7 +220,10 @@ func (s *setup) takeAsk(ctx actor.Context, t *turn, m *uipb.Ask) {
 func (s *setup) dump(bad []*uipb.SetupError) *uipb.SetupResponse {
 	more := slices.Concat(bad, s.notes)
 	s.notes = nil
-	return s.space.dump(s.view, s.kept.node == present, more)
+	if s.kept.shown != nil {
+		return withErrors(s.kept.shown, more)
+	}
+	return s.space.dump(s.view, false, more)
 }
 
 // answer ends a turn. A user interface's answer must be on its way before the
@@ -242,25 +240,6 @@ func (s *setup) answer(ctx actor.Context, t *turn, m any) {
 	ctx.Request(t.from, m)
 	s.open.asker = t.from
 	s.confirm(ctx)
-}
-
-// confirm gives what was said confirmMost.
-func (s *setup) confirm(ctx actor.Context) {
-	s.open.late.Stop()
-	s.open.round++
-	s.open.late = tree.After(ctx, confirmMost, unconfirmed{s.open.round})
-}
-
-func (s *setup) onAnswered(from *actor.PID) {
-	if s.open.asker != nil && s.open.asker.Equal(from) {
-		s.open.asker = nil
-	}
-}
-
-func (s *setup) onUnconfirmed(m unconfirmed) {
-	if m.round == s.open.round {
-		s.open.asker, s.open.announced = nil, false
-	}
 }
 
 // load begins again with what is stored.
@@ -380,10 +359,11 @@ func (s *setup) commit(ctx actor.Context, t *turn) {
 	default:
 		s.at = nil
 	}
-	if differs && before != nil {
-		body := s.space.dump(s.view, s.kept.node == present, nil)
-		ctx.Request(s.broadcasts, &uipb.Announce{Response: uipb.Broadcast("setup", body), Except: except, Confirm: true})
-		s.open.announced = true
-		s.confirm(ctx)
+	switch {
+	case !differs || before == nil:
+	case s.kept.shown != nil:
+		tree.Log(ctx.ActorSystem()).Info("the config file says something else now: it is for the next Node")
+	default:
+		s.announce(ctx, except)
 	}
 }

@@ -21,6 +21,7 @@ type spaceModel struct {
 	read   map[string]string // what the file said when it was read last
 	absent bool              // that file
 	frozen bool
+	shown  string          // while frozen: what dumps show
 	strict map[string]bool // stored values that are not valid any more, by name
 }
 
@@ -97,20 +98,19 @@ func (m *spaceModel) effective(name string) string {
 
 // dump is what an answer should show.
 func (m *spaceModel) dump(bad map[string]string) string {
-	values, errs := m.shown()
+	if m.frozen {
+		return "running; " + m.shown
+	}
+	values, errs := m.facing()
 	for name, text := range bad {
 		errs = append(errs, name+": "+text)
 	}
 	slices.Sort(errs)
-	out := append([]string{strings.Join(values, " ")}, errs...)
-	if m.frozen {
-		out = append([]string{"running"}, out...)
-	}
-	return strings.Join(out, "; ")
+	return strings.Join(append([]string{strings.Join(values, " ")}, errs...), "; ")
 }
 
-// shown are the values that are neither Default nor Blank, and what is wrong.
-func (m *spaceModel) shown() (values, errs []string) {
+// facing are the values that are neither Default nor Blank, and what is wrong.
+func (m *spaceModel) facing() (values, errs []string) {
 	for _, name := range slices.Sorted(maps.Keys(drawn)) {
 		status := ""
 		if _, ok := m.set[name]; ok && !m.strict[name] {
@@ -176,7 +176,7 @@ func (m *spaceModel) facts() string {
 		out = append(out, name, m.effective(name))
 	}
 	slices.Sort(out)
-	values, _ := m.shown()
+	values, _ := m.facing()
 	return strings.Join(append(out, values...), " ")
 }
 
@@ -220,14 +220,13 @@ func (m *spaceModel) step(rt *rapid.T) {
 	case "restart":
 		m.restart()
 	case "panic":
-		m.space.fail = !m.frozen
-		a := m.set1(anna, []string{"chain", "q"})
 		if m.frozen {
-			a.wants(m.dump(nil))
-			break
-		}
-		if _, failed := a.answer().(*faultpb.Failed); !failed {
-			m.t.Errorf("answered %v", a.answer())
+			m.sys.Root.Send(m.setup, redirectPoison)
+		} else {
+			m.space.fail = true
+			if a := m.set1(anna, []string{"chain", "q"}).answer(); !isFailed(a) {
+				m.t.Errorf("answered %v", a)
+			}
 		}
 		m.d.Run(2e9) // back-off
 		m.reread()
@@ -241,14 +240,41 @@ func (m *spaceModel) step(rt *rapid.T) {
 			m.t.Errorf("answered %v", a.answer())
 		}
 	case "freeze":
-		m.frozen = !m.frozen
-		node := absent
-		if m.frozen {
-			node = present
-		}
-		m.sys.Root.Send(m.setup, &whereabouts{node: node})
-		m.quiet()
+		m.freeze()
 	}
+}
+
+func isFailed(m any) bool {
+	_, ok := m.(*faultpb.Failed)
+	return ok
+}
+
+// freeze lets a Node come or go. What has changed meanwhile is told when it is
+// gone.
+func (m *spaceModel) freeze() {
+	told := len(m.announced)
+	if !m.frozen {
+		m.shown = m.dump(nil)
+		m.frozen = true
+		m.sys.Root.Send(m.setup, &whereabouts{node: present})
+		m.quiet()
+		if len(m.announced) > told {
+			m.t.Errorf("told %v", m.announced[told:])
+		}
+		return
+	}
+	m.frozen = false
+	m.sys.Root.Send(m.setup, &whereabouts{node: absent})
+	m.quiet()
+	before, _, _ := strings.Cut(m.shown, ";")
+	now, _ := m.facing()
+	switch announced := m.announced[told:]; {
+	case (len(announced) > 0) != (before != strings.Join(now, " ")) || len(announced) > 1:
+		m.t.Errorf("told %v, from %s to %s", announced, before, now)
+	case len(announced) == 1 && (announced[0].GetExcept() != 0 || show(announced[0].GetResponse().GetSetup()) != m.dump(nil)):
+		m.t.Errorf("told %v, want %s", announced[0], m.dump(nil))
+	}
+	m.set1(carla, nil).wants(m.dump(nil))
 }
 
 // TestSetupSpace compares the Setup space with its model, request by request,

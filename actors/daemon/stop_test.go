@@ -92,7 +92,7 @@ func TestNoAnswer(t *testing.T) {
 		}
 		w.wantsState(nil)
 		w.last().stopping = false
-		w.last().say(&processpb.Ready{Pid: 100})
+		w.last().say(&processpb.Ready{Pid: 100, Launch: w.last().named})
 		w.quiet()
 		if !w.last().stopping {
 			t.Error("nobody knows it, and it runs")
@@ -109,6 +109,71 @@ func TestNoAnswer(t *testing.T) {
 			w.quiet()
 			w.wantsState(nil)
 		}
+	})
+}
+
+// TestLateNews of a launch that was given up are not about the next one: its end
+// does not fail that, and if it is ready after all it is stopped, and only it.
+func TestLateNews(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		a := w.launch(anna)
+		w.quiet()
+		first := w.last()
+		w.d.Run(launchMost + time.Second)
+		a.refused(ui.CodeLaunch, "no answer")
+		b := w.launch(anna)
+		w.quiet()
+		second := w.last()
+		first.stopping = false
+		first.getReady()
+		w.quiet()
+		if !first.stopping || second.stopping {
+			t.Errorf("stopping %v and %v", first.stopping, second.stopping)
+		}
+		first.end(killed())
+		w.quiet()
+		if len(b.answers) > 0 {
+			t.Fatalf("answered %v", b.answer())
+		}
+		second.getReady()
+		w.quiet()
+		if _, ok := b.answer().(*uipb.Started); !ok || second.stopping {
+			t.Errorf("answered %v, stopping %v", b.answer(), second.stopping)
+		}
+		w.wantsState(second)
+	})
+}
+
+// TestAnswersBeforeTheGoodbye: who waits for a Node when the Daemon ends has its
+// answer before connections are closed; one that never confirms it holds the end
+// up for a moment only.
+func TestAnswersBeforeTheGoodbye(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		gone, a := w.launch(anna), w.launch(berta)
+		w.quiet()
+		if len(gone.answers) > 0 {
+			gone, a = a, gone
+		}
+		w.mute = true
+		s := w.converse(w.launcher, &processpb.Stop{GraceMs: 10_000})
+		w.quiet()
+		w.last().end(exited(0))
+		w.quiet()
+		gone.refused(ui.CodeLaunch, "the Daemon is stopping")
+		if len(s.answers) > 0 {
+			t.Fatalf("the answer is not with its link: %v", s.answers)
+		}
+		gone.confirm(w.launcher)
+		w.quiet()
+		s.answer()
+		late, s := w.launch(anna), w.converse(w.launcher, &processpb.Stop{})
+		w.d.Run(confirmMost - time.Millisecond)
+		late.answer()
+		if len(s.answers) > 0 {
+			t.Fatalf("answered %v", s.answers)
+		}
+		w.d.Run(2 * time.Millisecond)
+		s.answer()
 	})
 }
 

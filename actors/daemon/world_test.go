@@ -55,7 +55,7 @@ func (p *puppet) Receive(ctx actor.Context) {
 		}
 	case func(actor.Context):
 		m(ctx)
-	case *uipb.Announce, *processpb.Keep:
+	case *uipb.Announce, *processpb.Keep, *processpb.Stop:
 		p.start(ctx)
 	}
 }
@@ -131,16 +131,25 @@ type talk struct {
 	w       *world
 	pid     *actor.PID
 	answers []any
-	excused bool // its Daemon died
+	excused bool       // its Daemon died
+	asked   *actor.PID // hears that it has its answer, or is gone; nil: whoever answers says whether it wants to
 }
 
 // SendUserMessage implements actor.Process.
 func (a *talk) SendUserMessage(_ *actor.PID, m any) {
 	_, m, sender := actor.UnwrapEnvelope(m)
 	a.answers = append(a.answers, m)
-	if sender != nil && !a.w.mute { // it wants to be told
-		a.w.sys.Root.RequestWithCustomSender(sender, &uipb.Answered{}, a.pid)
+	if a.asked != nil {
+		sender = a.asked
 	}
+	if sender != nil && !a.w.mute {
+		a.confirm(sender)
+	}
+}
+
+// confirm tells that the answer is with the link, or that nobody waits for it.
+func (a *talk) confirm(to *actor.PID) {
+	a.w.sys.Root.RequestWithCustomSender(to, &uipb.Answered{}, a.pid)
 }
 
 // SendSystemMessage implements actor.Process.
@@ -183,6 +192,9 @@ func (w *world) hangUp(a *talk) {
 	w.sys.ProcessRegistry.Remove(a.pid)
 	w.cards = slices.DeleteFunc(w.cards, a.pid.Equal)
 	w.talks = slices.DeleteFunc(w.talks, func(b *talk) bool { return a == b })
+	if a.asked != nil && len(a.answers) == 0 {
+		a.confirm(a.asked)
+	}
 }
 
 // put makes changes: name, value, name, value. The value "-" clears.
@@ -211,9 +223,11 @@ func (w *world) set(by *uipb.Asker, pairs ...string) *talk {
 // launch sends a start request.
 func (w *world) launch(by *uipb.Asker) *talk {
 	contexts++
-	return w.converse(w.launcher, &uipb.Ask{Asker: by, Request: &uipb.Request{
+	a := w.converse(w.launcher, &uipb.Ask{Asker: by, Request: &uipb.Request{
 		Context: &contexts, Opcode: "start", Body: &uipb.Request_Empty{Empty: &uipb.Empty{}},
 	}})
+	a.asked = w.launcher
+	return a
 }
 
 // wonder sends something that the Daemon does not know.

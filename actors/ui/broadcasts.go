@@ -163,7 +163,7 @@ func (b *broadcasts) onAnnounce(ctx actor.Context, m *uipb.Announce) {
 
 // tell sends an announcement to members of one shard.
 func (b *broadcasts) tell(ctx actor.Context, members []uint64, shared *messages.Shared, m *uipb.Announce) {
-	out := &messages.Multicast{Frame: shared, Source: m.GetResponse().GetOpcode()}
+	out := &messages.Multicast{Frame: shared, Source: m.GetResponse().GetOpcode(), Count: int(m.GetResponse().GetMissed().GetCount())}
 	if m.GetLossy() {
 		out.Lossy = members
 		out.Size = len(m.GetResponse().GetLog().GetText()) + proto.Size(m.GetResponse().GetEvent())

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"parley/messages"
+	"parley/messages/linkpb"
 	"parley/messages/uipb"
 )
 
@@ -67,6 +69,33 @@ func TestOptIn(t *testing.T) {
 		w.tell(started, crashed(2))
 		f.wants("nodeStarted 1")
 		g.wants("crashed 2")
+	})
+}
+
+// TestMissedOfAll goes to who wants what is missing, and counts as that if it is lost
+// as well.
+func TestMissedOfAll(t *testing.T) {
+	in(t, setup{}, func(t *testing.T, w *world) {
+		f, g := w.face(), w.face()
+		f.subscribe("subscribe", "", "messageReceived")
+		g.subscribe("subscribe", "", "contactStatus", "missed")
+		w.d.Settle()
+		var cast []*messages.Multicast
+		w.onCast = func(m *messages.Multicast) { cast = append(cast, m) }
+		w.tell(&uipb.Announce{
+			Response: uipb.Broadcast("messageReceived", &linkpb.Dropped{Source: "messageReceived", Count: 12}), OptIn: true, Lossy: true, Private: true,
+		})
+		if len(cast) != 1 || !slices.Equal(cast[0].Lossy, []uint64{f.member}) || cast[0].Source != "messageReceived" || cast[0].Frames() != 12 {
+			t.Errorf("cast %+v", cast)
+		}
+		cast = nil
+		w.tell(crashed(1))
+		f.subscribe("unsubscribe", "")
+		w.d.Settle()
+		w.tell(crashed(2))
+		if len(cast) != 2 || cast[1].Frames() != 1 {
+			t.Errorf("cast %+v", cast)
+		}
 	})
 }
 

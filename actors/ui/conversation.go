@@ -43,6 +43,8 @@ func (c *conversation) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Stopping:
 		c.late.Stop()
+	case *actor.Stopped:
+		c.onStopped(ctx)
 	case *actor.DeadLetterResponse: // who answers is gone
 		c.onFailed(ctx, m.Target.GetId(), false)
 	case actor.SystemMessage, actor.AutoReceiveMessage:
@@ -122,10 +124,22 @@ func (c *conversation) onAnswer(ctx actor.Context, body proto.Message) {
 	c.finish(ctx, c.response(ctx, body), false)
 }
 
+// onStopped tells who answers the open request that its asker is gone. An answer
+// that was waiting here is lost and is no dead letter: who sent it would go on
+// waiting for word of it. From now on there is nobody to send one to.
+func (c *conversation) onStopped(ctx actor.Context) {
+	if c.confirms() {
+		ctx.Request(c.route.To, &uipb.Answered{})
+	}
+}
+
+// confirms reports whether somebody was asked, and is to hear of the answer.
+func (c *conversation) confirms() bool { return c.late != nil && c.route.Confirm }
+
 // finish is the end of a request, and if over of the conversation.
 func (c *conversation) finish(ctx actor.Context, r *uipb.Response, over bool) {
 	var written func()
-	if c.late != nil && c.route.Confirm { // somebody was asked
+	if c.confirms() {
 		root, self, to := ctx.ActorSystem().Root, ctx.Self(), c.route.To
 		written = func() { root.RequestWithCustomSender(to, &uipb.Answered{}, self) }
 	}

@@ -15,13 +15,15 @@ const (
 	DefaultTalks   = 1024             // conversations of one connection
 )
 
-// Route says who answers an opcode. No uipb.Answered comes for an answer whose
-// asker is gone, or that came too late: whoever waits for it needs a time-out.
+// Route says who answers an opcode. Where Confirm is set, the uipb.Answered of an
+// asker that goes away, or gives up, may come before the answer: whoever answers
+// later finds nobody. One whose link takes its time may be late: whoever waits for
+// it needs a time-out.
 type Route struct {
 	To       *actor.PID
 	Timeout  time.Duration // 0: DefaultTimeout
 	Changes  bool          // only for those who may change things
-	Confirm  bool          // To gets a uipb.Answered from the conversation when its answer is with the link: whatever it causes then comes behind
+	Confirm  bool          // To gets a uipb.Answered from the conversation when its answer is with the link, or never will be: whatever it causes then comes behind
 	Isolated bool          // it comes without a context and is never answered
 }
 

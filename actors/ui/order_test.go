@@ -123,12 +123,15 @@ func (m *model) onHear(f *face, r *uipb.Response) {
 	m.seen[codeName(r.GetFault().GetCode())]++
 }
 
-// before is the request before, nil if there was none.
+// before is the request before, nil if there was none. Those that the conversation
+// refuses itself take no time: a failure of the one before may come behind them.
 func (m *model) before(f *face, context uint64, at int) *asked {
-	if at == 0 {
-		return nil
+	for at--; at >= 0; at-- {
+		if a := m.all[f][context][at]; a.refused == "" {
+			return a
+		}
 	}
-	return m.all[f][context][at-1]
+	return nil
 }
 
 // allows says whether a request may be answered so.

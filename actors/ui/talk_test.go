@@ -299,3 +299,24 @@ func plain(w *world, kind string) []byte {
 	w.plans[id] = &plan{kind: kind}
 	return strconv.AppendUint(nil, id, 10)
 }
+
+// TestConfirmedToNobody: whoever answers hears of each request once, also when
+// its asker hangs up at any moment. An answer that finds the conversation stopping
+// is no dead letter: without this word the answerer would wait for nothing.
+func TestConfirmedToNobody(t *testing.T) {
+	in(t, setup{}, func(t *testing.T, w *world) {
+		asked := 0
+		for i := range 20 {
+			f := w.face()
+			for c := range uint64(10) {
+				f.talk(c, "bye", plan{kind: "ok", after: time.Duration(c%3) * time.Millisecond, while: func() { asked++ }})
+			}
+			w.d.Run(time.Duration(i%4) * time.Millisecond)
+			f.hangUp()
+			w.d.Run(time.Second)
+			if w.answered != asked {
+				t.Fatalf("%d were asked, and %d answered or gone", asked, w.answered)
+			}
+		}
+	})
+}

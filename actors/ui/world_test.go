@@ -35,6 +35,7 @@ type world struct {
 	onAnswered                      func(ctx actor.Context)
 	demanded                        []uipb.LogLevel
 	onDemand                        func(uipb.LogLevel)
+	onCast                          func(*messages.Multicast)
 }
 
 // setup changes what newWorld makes.
@@ -262,6 +263,9 @@ func (s *paperShard) Receive(ctx actor.Context) {
 }
 
 func (s *paperShard) onMulticast(m *messages.Multicast) {
+	if s.w.onCast != nil {
+		s.w.onCast(m)
+	}
 	for i, list := range [][]uint64{m.Members, m.Lossy} {
 		for _, id := range list {
 			if id%uint64(len(s.w.shards)) != uint64(s.shard) || id == m.Origin {

@@ -102,7 +102,7 @@ func (l *link) Receive(ctx actor.Context) {
 		l.out.shut(closeSlow, "not served")
 		ctx.Stop(ctx.Self())
 	case *linkpb.Close:
-		l.hangUp(ctx, m.GetCode(), m.GetReason())
+		l.onClose(ctx, m)
 	case *linkpb.Settled:
 		l.onSettled(m)
 	case *readDone:
@@ -171,6 +171,14 @@ func (l *link) onReadDone(ctx actor.Context, m *readDone) {
 	default:
 		l.hangUp(ctx, 0, "")
 	}
+}
+
+func (l *link) onClose(ctx actor.Context, m *linkpb.Close) {
+	if m.GetListen() && l.server != nil {
+		l.out.hush(m.GetCode(), m.GetReason())
+		return
+	}
+	l.hangUp(ctx, m.GetCode(), m.GetReason())
 }
 
 // hangUp says goodbye with a close code (0: silently) and stops.

@@ -36,6 +36,7 @@ type Outbound struct {
 	lagging  lagging
 	draining bool // a goroutine is on it; nobody else may write
 	state    outState
+	hushed   bool              // what the peer says is taken though we say nothing any more
 	wanted   bool              // the link actor wants to hear of room
 	said     []any             // for the link actor, when mu is free
 	lost     map[string]uint64 // dropped frames to report, by source
@@ -317,8 +318,31 @@ func (o *Outbound) closeSlow(r tree.DropReason, reason string) {
 func (o *Outbound) shut(code uint32, reason string) {
 	o.mu.Lock()
 	defer o.unlock()
-	if o.state == outOpen {
+	switch {
+	case o.state == outOpen:
 		o.close(code, reason)
+	case o.hushed:
+		o.hushed = false
+		o.deafen(closeLinger)
+	}
+}
+
+// hush is shut that leaves its side to the peer: what that says is taken until it
+// hangs up, or shut is called. It is the server's to see that this ends.
+func (o *Outbound) hush(code uint32, reason string) {
+	o.mu.Lock()
+	defer o.unlock()
+	if o.state == outOpen {
+		o.hushed = true
+		o.close(code, reason)
+	}
+}
+
+// deafen has nobody listen any more, and the reading end after linger.
+func (o *Outbound) deafen(linger time.Duration) {
+	if !o.hushed {
+		o.credit.close()
+		o.conn.hangUp(linger)
 	}
 }
 
@@ -326,9 +350,8 @@ func (o *Outbound) close(code uint32, reason string) {
 	o.grow(-int(o.bytes.Load()))
 	o.state = outClosing
 	o.lag()
-	o.credit.close()
 	o.conn.hurry(time.Now().Add(closeLinger))
-	o.conn.hangUp(2 * closeLinger)
+	o.deafen(2 * closeLinger)
 	o.kind.closed(code)
 	if code != 0 {
 		frame := o.kind.Framing.AppendClose(nil, code, reason)
@@ -348,7 +371,7 @@ func (o *Outbound) finish() {
 	o.state = outDead
 	o.kind.unsaid.Add(-1)
 	o.conn.closeWrite()
-	o.conn.hangUp(closeLinger)
+	o.deafen(closeLinger)
 }
 
 // fail ends a link that cannot be written to.
@@ -366,8 +389,7 @@ func (o *Outbound) fail() {
 	o.state = outDead
 	o.lag()
 	o.kind.unsaid.Add(-1)
-	o.credit.close()
-	o.conn.hangUp(0)
+	o.deafen(0)
 	if !told {
 		o.say(&ended{"write failed"})
 	}

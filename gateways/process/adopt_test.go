@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -185,5 +186,33 @@ func TestParseStat(t *testing.T) {
 		if (err == nil) != (want != stat{}) || err == nil && got != want {
 			t.Errorf("%q: got %v, %v", line, got, err)
 		}
+	}
+}
+
+// All that is said carries the number of who asked last: what is late is not taken
+// for news of another launch.
+func TestAnswersCarryTheNumber(t *testing.T) {
+	r := newRig(t, nil)
+	m := &processpb.Launch{Settings: settings("ready", "R", "hang", ""), Number: 7}
+	if asRoot {
+		m.RealUser = someone
+	}
+	r.send(r.processes, m)
+	node, _ := r.ready()
+	a := &processpb.Adopt{Pid: node.GetPid(), StartTime: node.GetStartTime() + 1, Number: 8}
+	r.send(r.processes, a)
+	other := r.ended()
+	a = &processpb.Adopt{Pid: node.GetPid(), StartTime: node.GetStartTime(), Number: 9}
+	r.send(r.processes, a)
+	again, _ := r.ready()
+	kill(t, node.GetPid())
+	end := r.ended()
+	r.send(r.processes, &processpb.Adopt{Pid: 1 << 31, Number: 10})
+	nobody := r.ended()
+	r.send(r.processes, &processpb.Launch{RealUser: "nonsense", Number: 11})
+	never := r.ended()
+	got := []uint64{node.GetLaunch(), other.GetLaunch(), again.GetLaunch(), end.GetLaunch(), nobody.GetLaunch(), never.GetLaunch()}
+	if want := []uint64{7, 8, 9, 9, 10, 11}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

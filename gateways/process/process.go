@@ -26,6 +26,7 @@ type process struct {
 	run     *run     // fixed at spawn; shared with its goroutines
 
 	asker   *actor.PID // set by Launch or Adopt
+	launch  uint64     // set by these, too: how the asker calls it
 	adopted bool       // set by Adopt
 	pid     uint32     // set by begun; 0: not started yet
 	started uint64     // set by begun; clock ticks since boot
@@ -105,7 +106,7 @@ func (p *process) Receive(ctx actor.Context) {
 }
 
 func (p *process) onLaunch(ctx actor.Context, m *processpb.Launch) {
-	p.asker = ctx.Sender()
+	p.asker, p.launch = ctx.Sender(), m.GetNumber()
 	p.limit = tree.After(ctx, p.options.ReadyLimit, overdue{})
 	root, self, r, o := ctx.ActorSystem().Root, ctx.Self(), p.run, p.options
 	tree.Go(ctx.ActorSystem(), func() { r.launch(o, m, func(m any) { root.Send(self, m) }) })
@@ -116,15 +117,15 @@ func (p *process) onLaunch(ctx actor.Context, m *processpb.Launch) {
 func (p *process) onAdopt(ctx actor.Context, m *processpb.Adopt) {
 	switch {
 	case p.asker == nil:
-		p.asker, p.adopted, p.pid = ctx.Sender(), true, m.GetPid()
+		p.asker, p.launch, p.adopted, p.pid = ctx.Sender(), m.GetNumber(), true, m.GetPid()
 		root, self, r, o := ctx.ActorSystem().Root, ctx.Self(), p.run, p.options
 		tree.Go(ctx.ActorSystem(), func() { r.adopt(o, m, func(m any) { root.Send(self, m) }) })
 	case p.ended:
-		ctx.Respond(&processpb.Ended{Pid: m.GetPid(), Failure: hasEnded(m.GetPid())})
+		ctx.Respond(&processpb.Ended{Pid: m.GetPid(), Failure: hasEnded(m.GetPid()), Launch: m.GetNumber()})
 	case p.started != m.GetStartTime():
-		ctx.Respond(&processpb.Ended{Pid: m.GetPid(), Failure: notThatOne(m.GetPid())})
+		ctx.Respond(&processpb.Ended{Pid: m.GetPid(), Failure: notThatOne(m.GetPid()), Launch: m.GetNumber()})
 	default:
-		p.asker = ctx.Sender()
+		p.asker, p.launch = ctx.Sender(), m.GetNumber()
 		if p.isReady {
 			p.sayReady(ctx)
 		}
@@ -152,7 +153,7 @@ func (p *process) onReady(ctx actor.Context) {
 
 // sayReady tells who asked, who learns this actor's PID as the sender.
 func (p *process) sayReady(ctx actor.Context) {
-	ctx.Request(p.asker, &processpb.Ready{Pid: p.pid, StartTime: p.started, Port: p.port})
+	ctx.Request(p.asker, &processpb.Ready{Pid: p.pid, StartTime: p.started, Port: p.port, Launch: p.launch})
 }
 
 func (p *process) onKeep(ctx actor.Context, m *processpb.Keep) {
@@ -208,7 +209,7 @@ func (p *process) onExited(ctx actor.Context, m *exited) {
 		failure = p.condemned
 	}
 	ctx.Request(p.asker, &processpb.Ended{
-		Pid: p.pid, Ready: p.isReady, ExitCode: m.code, Signal: m.signal, LastLines: m.lines, Failure: failure,
+		Pid: p.pid, Ready: p.isReady, ExitCode: m.code, Signal: m.signal, LastLines: m.lines, Failure: failure, Launch: p.launch,
 	})
 	// Whoever asks for this Node until processes has forgotten it is answered.
 	p.ended = true

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -121,18 +122,20 @@ func values(do []string) (all []string) {
 // Whoever is not ready in time is asked to end, and made to.
 func TestNotReadyInTime(t *testing.T) {
 	for name, c := range map[string]struct {
-		term string
-		want string
-	}{"asked": {"5", ""}, "made to": {"", "SIGKILL"}} {
+		term  string
+		after time.Duration // until it is made to
+		want  string
+	}{"asked": {"5", time.Minute, ""}, "made to": {"", 300 * time.Millisecond, "SIGKILL"}} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, func(o *Options) { o.ReadyLimit, o.KillAfter = 2*time.Second, 300*time.Millisecond })
+			const limit = 5 * time.Second // long enough for it to say that it is slow
+			r := newRig(t, func(o *Options) { o.ReadyLimit, o.KillAfter = limit, c.after })
 			began := time.Now()
 			r.launch("term", c.term, "say", "slow", "hang", "")
 			got := r.ended()
-			if took := time.Since(began); took < 2*time.Second {
+			if took := time.Since(began); took < limit {
 				t.Errorf("ended after %v", took)
 			}
-			if got.GetReady() || got.GetSignal() != c.want || !strings.Contains(got.GetFailure(), "not ready within 2s") || got.GetLastLines()[0] != "slow" {
+			if got.GetReady() || got.GetSignal() != c.want || !strings.Contains(got.GetFailure(), "not ready within 5s") || !slices.Equal(got.GetLastLines(), []string{"slow"}) {
 				t.Errorf("got %v", got)
 			}
 		})

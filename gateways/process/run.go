@@ -114,14 +114,14 @@ func (r *run) launch(o *Options, m *processpb.Launch, tell func(any)) {
 	go func() {
 		defer close(serves)
 		var b [1]byte
-		if n, _ := s.ready.Read(b[:]); n == 1 && b[0] == ReadyByte {
+		if n, _ := (&lasting{s.ready, 1}).Read(b[:]); n == 1 && b[0] == ReadyByte {
 			tell(ready{})
 		}
 	}()
 	last := newTail(o.hand(s.begun.pid))
 	go func() {
 		defer close(silent)
-		last.readFrom(s.stderr)
+		last.readFrom(&lasting{s.stderr, ringSize})
 	}()
 	state, err := s.proc.Wait()
 	soon := time.Now().Add(lastWords)
@@ -131,6 +131,30 @@ func (r *run) launch(o *Options, m *processpb.Launch, tell func(any)) {
 	<-silent
 	r.abandon() // closes what is open, also what somebody may still write to
 	tell(ending(state, err, last.lines()))
+}
+
+// lasting reads a pipe also when its deadline is over, up to so many bytes that
+// are there already: who reads may get its turn late.
+type lasting struct {
+	pipe *os.File
+	late int
+}
+
+func (l *lasting) Read(b []byte) (n int, err error) {
+	n, err = l.pipe.Read(b)
+	if n > 0 || l.late == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
+	raw, failed := l.pipe.SyscallConn()
+	if failed != nil {
+		return 0, err
+	}
+	_ = raw.Control(func(fd uintptr) { n, _ = unix.Read(int(fd), b[:min(len(b), l.late)]) }) // it never blocks
+	if n <= 0 {
+		return 0, err
+	}
+	l.late -= n
+	return n, nil
 }
 
 // ending says how a process ended.

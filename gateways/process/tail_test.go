@@ -3,6 +3,7 @@ package process
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -108,5 +109,24 @@ func BenchmarkFlood(b *testing.B) {
 	for b.Loop() {
 		last.keep(chunk)
 		last.pass(chunk, last.filled)
+	}
+}
+
+// TestLastWordsReadLate: who reads a pipe gets its turn when the deadline is over.
+func TestLastWordsReadLate(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close() // held: there is no end
+	_ = r.SetReadDeadline(time.Unix(1, 0))
+	if _, err := w.WriteString("one\ntwo\nthree"); err != nil {
+		t.Fatal(err)
+	}
+	last := newTail(nil)
+	last.readFrom(&lasting{r, len("one\ntwo\n")})
+	if got := fmt.Sprint(last.lines()); got != "[one two]" {
+		t.Errorf("got %s", got)
 	}
 }

@@ -17,6 +17,9 @@ func appendResponse(dst []byte, m *uipb.Response) ([]byte, error) {
 	if m.GetBody() == nil {
 		return dst, link.ErrNotOnWire
 	}
+	if d := m.GetMissed(); d != nil {
+		return appendDropped(dst, d), nil
+	}
 	dst = quote(append(dst, `{"opcode":`...), m.GetOpcode())
 	if m.Context != nil {
 		dst = strconv.AppendUint(append(dst, `,"contextId":`...), m.GetContext(), 10)
@@ -168,9 +171,9 @@ func appendLog(dst []byte, line string, level uipb.LogLevel) []byte {
 // opcodeLog is the broadcast that every user interface understands.
 const opcodeLog = "logBroadcast"
 
-// appendDropped tells a user interface about broadcasts that it was too slow for:
-// about log lines in the only form that every one understands, a log line. It
-// subscribed to all others.
+// appendDropped tells a user interface about broadcasts that it, or this node, was
+// too slow for: about log lines in the only form that every one understands, a log
+// line. It subscribed to all others.
 func appendDropped(dst []byte, m *linkpb.Dropped) []byte {
 	if source := m.GetSource(); source != "" && source != opcodeLog {
 		dst = quote(append(dst, `{"opcode":"missed","payload":{"opcode":`...), source)

@@ -101,6 +101,7 @@ var peopleFrames = []struct {
 	{"messageReceived, nothing more", tell("messageReceived", &enclavepb.Event{Body: &enclavepb.Event_Received{Received: &enclavepb.Received{From: "::1"}}}), `{"opcode":"messageReceived","payload":{"from":"::1","name":"","message":"","timestamp":0,"serial":0}}`},
 	{"messageState", tell("messageState", &enclavepb.Event{Body: &enclavepb.Event_Progress{Progress: &enclavepb.Progress{To: "::1", Name: "b", MessageId: "a-1", Id: "7", Delivery: enclavepb.Delivery_DELIVERY_DELIVERED}}}), `{"opcode":"messageState","payload":{"to":"::1","name":"b","messageId":"a-1","id":"7","state":"delivered"}}`},
 	{"missed", &linkpb.Dropped{Source: "messageReceived", Count: 12}, `{"opcode":"missed","payload":{"opcode":"messageReceived","count":12}}`},
+	{"missed by all", uipb.Broadcast("messageState", &linkpb.Dropped{Source: "messageState", Count: 3}), `{"opcode":"missed","payload":{"opcode":"messageState","count":3}}`},
 }
 
 // FuzzHistory: what is taken for a question about a conversation is one.

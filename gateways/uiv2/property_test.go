@@ -114,12 +114,24 @@ func TestWhateverIsWrittenParses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkFrame(t, frame, m)
+		checkFrame(t, frame, enveloped(m))
 		if frame, err = node.Append(nil, &linkpb.Dropped{Count: rapid.Uint64().Draw(t, "count")}); err != nil {
 			t.Fatal(err)
 		}
 		checkFrame(t, frame, uipb.Broadcast("logBroadcast", &uipb.LogLine{}))
 	})
+}
+
+// enveloped is the envelope that m has on the wire: what was missed is told in one of its own.
+func enveloped(m *uipb.Response) *uipb.Response {
+	d := m.GetMissed()
+	switch {
+	case d == nil:
+		return m
+	case d.GetSource() == "" || d.GetSource() == opcodeLog:
+		return uipb.Broadcast(opcodeLog, &uipb.LogLine{})
+	}
+	return uipb.Broadcast("missed", d)
 }
 
 func checkFrame(t *rapid.T, frame []byte, m *uipb.Response) {

@@ -499,8 +499,9 @@ func (x *Dropped) GetCount() uint64 {
 // Close asks a link to close its socket.
 type Close struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Code          uint32                 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`    // WebSocket close code; ignored on TCP
-	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"` // at most 123 bytes
+	Code          uint32                 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`     // WebSocket close code; ignored on TCP
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`  // at most 123 bytes
+	Listen        bool                   `protobuf:"varint,3,opt,name=listen,proto3" json:"listen,omitempty"` // true: what the peer still says is handed on until it hangs up, or Close comes again
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -547,6 +548,13 @@ func (x *Close) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Close) GetListen() bool {
+	if x != nil {
+		return x.Listen
+	}
+	return false
 }
 
 // Drain asks a gateway's links to say goodbye to all peers, in batches.
@@ -672,10 +680,11 @@ const file_link_link_proto_rawDesc = "" +
 	"\x06charge\x18\x01 \x01(\rR\x06charge\"7\n" +
 	"\aDropped\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x04R\x05count\"3\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"K\n" +
 	"\x05Close\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"3\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06listen\x18\x03 \x01(\bR\x06listen\"3\n" +
 	"\x05Drain\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\t\n" +

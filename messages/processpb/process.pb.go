@@ -190,6 +190,7 @@ type Launch struct {
 	Settings      []*Setting             `protobuf:"bytes,1,rep,name=settings,proto3" json:"settings,omitempty"`
 	DataDirectory string                 `protobuf:"bytes,2,opt,name=data_directory,json=dataDirectory,proto3" json:"data_directory,omitempty"` // the Node's own, made by the launch and given to its user
 	RealUser      string                 `protobuf:"bytes,3,opt,name=real_user,json=realUser,proto3" json:"real_user,omitempty"`                // <uid>:<gid>:<home>; of use to a Daemon that is root, which must give one
+	Number        uint64                 `protobuf:"varint,4,opt,name=number,proto3" json:"number,omitempty"`                                   // of who asks, as it likes: Ready and Ended carry it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -245,12 +246,20 @@ func (x *Launch) GetRealUser() string {
 	return ""
 }
 
+func (x *Launch) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
 // Ready says that a Node listens on all it was told to.
 type Ready struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pid           uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
 	StartTime     uint64                 `protobuf:"varint,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"` // clock ticks since boot: tells it from a later process of the same pid
 	Port          uint32                 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`                            // for user interfaces, on loopback
+	Launch        uint64                 `protobuf:"varint,4,opt,name=launch,proto3" json:"launch,omitempty"`                        // number of the Launch or Adopt that is answered
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -302,6 +311,13 @@ func (x *Ready) GetStartTime() uint64 {
 func (x *Ready) GetPort() uint32 {
 	if x != nil {
 		return x.Port
+	}
+	return 0
+}
+
+func (x *Ready) GetLaunch() uint64 {
+	if x != nil {
+		return x.Launch
 	}
 	return 0
 }
@@ -361,6 +377,7 @@ type Ended struct {
 	Signal        string                 `protobuf:"bytes,4,opt,name=signal,proto3" json:"signal,omitempty"`                            // as in "SIGKILL"; empty: none
 	LastLines     []string               `protobuf:"bytes,5,rep,name=last_lines,json=lastLines,proto3" json:"last_lines,omitempty"`     // of its stderr, oldest first, harmless on a terminal; at most 20
 	Failure       string                 `protobuf:"bytes,6,opt,name=failure,proto3" json:"failure,omitempty"`                          // why it could not be started or waited for
+	Launch        uint64                 `protobuf:"varint,7,opt,name=launch,proto3" json:"launch,omitempty"`                           // number of the Launch or Adopt that is answered
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -437,6 +454,13 @@ func (x *Ended) GetFailure() string {
 	return ""
 }
 
+func (x *Ended) GetLaunch() uint64 {
+	if x != nil {
+		return x.Launch
+	}
+	return 0
+}
+
 // Adopt asks to watch over a Node that an earlier Daemon started. The answers
 // are those to Launch; Ended with failure if it is not that very process. A
 // Node that is watched over already has a new asker then.
@@ -445,6 +469,7 @@ type Adopt struct {
 	Pid           uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
 	StartTime     uint64                 `protobuf:"varint,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	Port          uint32                 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
+	Number        uint64                 `protobuf:"varint,4,opt,name=number,proto3" json:"number,omitempty"` // as in Launch
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -496,6 +521,13 @@ func (x *Adopt) GetStartTime() uint64 {
 func (x *Adopt) GetPort() uint32 {
 	if x != nil {
 		return x.Port
+	}
+	return 0
+}
+
+func (x *Adopt) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
 	}
 	return 0
 }
@@ -560,18 +592,20 @@ const file_process_process_proto_rawDesc = "" +
 	"\x03gid\x18\x02 \x01(\rR\x03gid\"W\n" +
 	"\bSettings\x12(\n" +
 	"\x06values\x18\x01 \x03(\v2\x10.process.SettingR\x06values\x12!\n" +
-	"\x04user\x18\x02 \x01(\v2\r.process.UserR\x04user\"z\n" +
+	"\x04user\x18\x02 \x01(\v2\r.process.UserR\x04user\"\x92\x01\n" +
 	"\x06Launch\x12,\n" +
 	"\bsettings\x18\x01 \x03(\v2\x10.process.SettingR\bsettings\x12%\n" +
 	"\x0edata_directory\x18\x02 \x01(\tR\rdataDirectory\x12\x1b\n" +
-	"\treal_user\x18\x03 \x01(\tR\brealUser\"L\n" +
+	"\treal_user\x18\x03 \x01(\tR\brealUser\x12\x16\n" +
+	"\x06number\x18\x04 \x01(\x04R\x06number\"d\n" +
 	"\x05Ready\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x1d\n" +
 	"\n" +
 	"start_time\x18\x02 \x01(\x04R\tstartTime\x12\x12\n" +
-	"\x04port\x18\x03 \x01(\rR\x04port\"\x18\n" +
+	"\x04port\x18\x03 \x01(\rR\x04port\x12\x16\n" +
+	"\x06launch\x18\x04 \x01(\x04R\x06launch\"\x18\n" +
 	"\x04Keep\x12\x10\n" +
-	"\x03pid\x18\x01 \x01(\rR\x03pid\"\xb0\x01\n" +
+	"\x03pid\x18\x01 \x01(\rR\x03pid\"\xc8\x01\n" +
 	"\x05Ended\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x14\n" +
 	"\x05ready\x18\x02 \x01(\bR\x05ready\x12 \n" +
@@ -579,14 +613,16 @@ const file_process_process_proto_rawDesc = "" +
 	"\x06signal\x18\x04 \x01(\tR\x06signal\x12\x1d\n" +
 	"\n" +
 	"last_lines\x18\x05 \x03(\tR\tlastLines\x12\x18\n" +
-	"\afailure\x18\x06 \x01(\tR\afailureB\f\n" +
+	"\afailure\x18\x06 \x01(\tR\afailure\x12\x16\n" +
+	"\x06launch\x18\a \x01(\x04R\x06launchB\f\n" +
 	"\n" +
-	"_exit_code\"L\n" +
+	"_exit_code\"d\n" +
 	"\x05Adopt\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x1d\n" +
 	"\n" +
 	"start_time\x18\x02 \x01(\x04R\tstartTime\x12\x12\n" +
-	"\x04port\x18\x03 \x01(\rR\x04port\"!\n" +
+	"\x04port\x18\x03 \x01(\rR\x04port\x12\x16\n" +
+	"\x06number\x18\x04 \x01(\x04R\x06number\"!\n" +
 	"\x04Stop\x12\x19\n" +
 	"\bgrace_ms\x18\x01 \x01(\rR\agraceMsB\x1bZ\x19parley/messages/processpbb\x06proto3"
 

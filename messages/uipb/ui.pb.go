@@ -13,6 +13,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	enclavepb "parley/messages/enclavepb"
+	linkpb "parley/messages/linkpb"
 	relaypb "parley/messages/relaypb"
 	reflect "reflect"
 	sync "sync"
@@ -1077,6 +1078,7 @@ type Response struct {
 	//	*Response_StarPeers
 	//	*Response_Result
 	//	*Response_Event
+	//	*Response_Missed
 	Body          isResponse_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1329,6 +1331,15 @@ func (x *Response) GetEvent() *enclavepb.Event {
 	return nil
 }
 
+func (x *Response) GetMissed() *linkpb.Dropped {
+	if x != nil {
+		if x, ok := x.Body.(*Response_Missed); ok {
+			return x.Missed
+		}
+	}
+	return nil
+}
+
 type isResponse_Body interface {
 	isResponse_Body()
 }
@@ -1417,6 +1428,10 @@ type Response_Event struct {
 	Event *enclavepb.Event `protobuf:"bytes,30,opt,name=event,proto3,oneof"` // contactRequest, contactStatus, messageReceived, messageState
 }
 
+type Response_Missed struct {
+	Missed *linkpb.Dropped `protobuf:"bytes,31,opt,name=missed,proto3,oneof"` // broadcasts of this opcode that nobody was told of
+}
+
 func (*Response_Fault) isResponse_Body() {}
 
 func (*Response_Done) isResponse_Body() {}
@@ -1458,6 +1473,8 @@ func (*Response_StarPeers) isResponse_Body() {}
 func (*Response_Result) isResponse_Body() {}
 
 func (*Response_Event) isResponse_Body() {}
+
+func (*Response_Missed) isResponse_Body() {}
 
 // Fault is the error of a response. Source: actors/ui/codes.go.
 type Fault struct {
@@ -2986,7 +3003,7 @@ var File_ui_ui_proto protoreflect.FileDescriptor
 
 const file_ui_ui_proto_rawDesc = "" +
 	"\n" +
-	"\vui/ui.proto\x12\x02ui\x1a\x15enclave/enclave.proto\x1a\x11relay/relay.proto\"\xb2\x05\n" +
+	"\vui/ui.proto\x12\x02ui\x1a\x15enclave/enclave.proto\x1a\x0flink/link.proto\x1a\x11relay/relay.proto\"\xb2\x05\n" +
 	"\aRequest\x12\x1d\n" +
 	"\acontext\x18\x01 \x01(\x04H\x01R\acontext\x88\x01\x01\x12\x16\n" +
 	"\x06opcode\x18\x02 \x01(\tR\x06opcode\x12\x1d\n" +
@@ -3049,7 +3066,7 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\x05asker\x18\x01 \x01(\v2\t.ui.AskerR\x05asker\x12%\n" +
 	"\arequest\x18\x02 \x01(\v2\v.ui.RequestR\arequest\"\n" +
 	"\n" +
-	"\bAnswered\"\x95\b\n" +
+	"\bAnswered\"\xbe\b\n" +
 	"\bResponse\x12\x1d\n" +
 	"\acontext\x18\x01 \x01(\x04H\x01R\acontext\x88\x01\x01\x12\x16\n" +
 	"\x06opcode\x18\x02 \x01(\tR\x06opcode\x12\x16\n" +
@@ -3080,7 +3097,8 @@ const file_ui_ui_proto_rawDesc = "" +
 	"\n" +
 	"star_peers\x18\x1c \x01(\v2\r.ui.StarPeersH\x00R\tstarPeers\x12)\n" +
 	"\x06result\x18\x1d \x01(\v2\x0f.enclave.ResultH\x00R\x06result\x12&\n" +
-	"\x05event\x18\x1e \x01(\v2\x0e.enclave.EventH\x00R\x05eventB\x06\n" +
+	"\x05event\x18\x1e \x01(\v2\x0e.enclave.EventH\x00R\x05event\x12'\n" +
+	"\x06missed\x18\x1f \x01(\v2\r.link.DroppedH\x00R\x06missedB\x06\n" +
 	"\x04bodyB\n" +
 	"\n" +
 	"\b_context\"5\n" +
@@ -3268,7 +3286,8 @@ var file_ui_ui_proto_goTypes = []any{
 	(*relaypb.HostStats)(nil),       // 45: relay.HostStats
 	(*enclavepb.Result)(nil),        // 46: enclave.Result
 	(*enclavepb.Event)(nil),         // 47: enclave.Event
-	(*relaypb.ChannelStats)(nil),    // 48: relay.ChannelStats
+	(*linkpb.Dropped)(nil),          // 48: link.Dropped
+	(*relaypb.ChannelStats)(nil),    // 49: relay.ChannelStats
 }
 var file_ui_ui_proto_depIdxs = []int32{
 	3,  // 0: ui.Request.setup:type_name -> ui.SetupRequest
@@ -3305,20 +3324,21 @@ var file_ui_ui_proto_depIdxs = []int32{
 	38, // 31: ui.Response.star_peers:type_name -> ui.StarPeers
 	46, // 32: ui.Response.result:type_name -> enclave.Result
 	47, // 33: ui.Response.event:type_name -> enclave.Event
-	20, // 34: ui.SetupResponse.values:type_name -> ui.SetupValue
-	21, // 35: ui.SetupResponse.errors:type_name -> ui.SetupError
-	32, // 36: ui.Configuration.gateways:type_name -> ui.Gateway
-	0,  // 37: ui.LogLine.level:type_name -> ui.LogLevel
-	48, // 38: ui.Channels.channels:type_name -> relay.ChannelStats
-	35, // 39: ui.Channels.holdings:type_name -> ui.Holding
-	37, // 40: ui.Peers.peers:type_name -> ui.Peer
-	16, // 41: ui.Announce.response:type_name -> ui.Response
-	0,  // 42: ui.LogDemand.level:type_name -> ui.LogLevel
-	43, // [43:43] is the sub-list for method output_type
-	43, // [43:43] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	48, // 34: ui.Response.missed:type_name -> link.Dropped
+	20, // 35: ui.SetupResponse.values:type_name -> ui.SetupValue
+	21, // 36: ui.SetupResponse.errors:type_name -> ui.SetupError
+	32, // 37: ui.Configuration.gateways:type_name -> ui.Gateway
+	0,  // 38: ui.LogLine.level:type_name -> ui.LogLevel
+	49, // 39: ui.Channels.channels:type_name -> relay.ChannelStats
+	35, // 40: ui.Channels.holdings:type_name -> ui.Holding
+	37, // 41: ui.Peers.peers:type_name -> ui.Peer
+	16, // 42: ui.Announce.response:type_name -> ui.Response
+	0,  // 43: ui.LogDemand.level:type_name -> ui.LogLevel
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_ui_ui_proto_init() }
@@ -3363,6 +3383,7 @@ func file_ui_ui_proto_init() {
 		(*Response_StarPeers)(nil),
 		(*Response_Result)(nil),
 		(*Response_Event)(nil),
+		(*Response_Missed)(nil),
 	}
 	file_ui_ui_proto_msgTypes[22].OneofWrappers = []any{}
 	file_ui_ui_proto_msgTypes[24].OneofWrappers = []any{}

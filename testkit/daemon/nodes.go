@@ -56,6 +56,7 @@ type running struct {
 	db    *store.DB
 
 	asker *actor.PID // guarded by nodes, as all that follows; who hears of its end
+	named uint64     // how the asker calls it
 	relay string     // where that listens; empty: the Node is not ready
 }
 
@@ -66,11 +67,11 @@ type end struct {
 }
 
 // begin makes the next process.
-func (n *nodes) begin(asker *actor.PID) (r *running, next string) {
+func (n *nodes) begin(asker *actor.PID, named uint64) (r *running, next string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.pid++
-	r = &running{pid: n.pid, at: fmt.Sprintf("127.0.0.1:%d", firstPort+n.pid), nodes: n, begun: make(chan struct{}), gone: make(chan struct{}), asker: asker}
+	r = &running{pid: n.pid, at: fmt.Sprintf("127.0.0.1:%d", firstPort+n.pid), nodes: n, begun: make(chan struct{}), gone: make(chan struct{}), asker: asker, named: named}
 	next, n.next, n.current = n.next, "", r
 	if next != "" {
 		close(r.begun)
@@ -78,11 +79,21 @@ func (n *nodes) begin(asker *actor.PID) (r *running, next string) {
 	return r, next
 }
 
-// tell sends to whoever watches over a process now.
-func (r *running) tell(m any) {
+// watcher is whoever watches over a process now, and how it calls that.
+func (r *running) watcher() (*actor.PID, uint64) {
 	r.nodes.mu.Lock()
-	asker := r.asker
-	r.nodes.mu.Unlock()
+	defer r.nodes.mu.Unlock()
+	return r.asker, r.named
+}
+
+func (r *running) sayReady() {
+	asker, named := r.watcher()
+	r.nodes.d.Sys.Root.Send(asker, &processpb.Ready{Pid: r.pid, StartTime: uint64(r.pid), Port: firstPort + r.pid, Launch: named})
+}
+
+func (r *running) sayEnded(m *processpb.Ended) {
+	asker, named := r.watcher()
+	m.Pid, m.Ready, m.Launch = r.pid, r.serves(), named
 	r.nodes.d.Sys.Root.Send(asker, m)
 }
 
@@ -97,7 +108,7 @@ func (r *running) launch(m *processpb.Launch) {
 	if !r.ready() {
 		return
 	}
-	r.tell(&processpb.Ready{Pid: r.pid, StartTime: uint64(r.pid), Port: firstPort + r.pid})
+	r.sayReady()
 	select {
 	case <-r.node.Ended():
 		r.end(end{says: ended(0)})
@@ -197,8 +208,7 @@ func (r *running) end(how end) {
 				r.nodes.d.t.Error(err)
 			}
 			r.nodes.forget(r)
-			how.says.Pid, how.says.Ready = r.pid, r.serves()
-			r.tell(how.says)
+			r.sayEnded(how.says)
 		}()
 	})
 }
@@ -270,13 +280,13 @@ func (n *nodes) each(f func(*actor.ActorSystem)) {
 }
 
 // adopt lets another Daemon watch over a Node that runs.
-func (n *nodes) adopt(pid uint32, asker *actor.PID) bool {
+func (n *nodes) adopt(m *processpb.Adopt, asker *actor.PID) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.current == nil || n.current.pid != pid {
+	if n.current == nil || n.current.pid != m.GetPid() {
 		return false
 	}
-	n.current.asker = asker
+	n.current.asker, n.current.named = asker, m.GetNumber()
 	return true
 }
 

@@ -39,7 +39,7 @@ func (p *processes) Receive(ctx actor.Context) {
 }
 
 func (p *processes) onLaunch(ctx actor.Context, m *processpb.Launch) {
-	r, next := p.nodes.begin(ctx.Sender())
+	r, next := p.nodes.begin(ctx.Sender(), m.GetNumber())
 	switch next {
 	case "":
 		go r.launch(m) // it waits for actors
@@ -51,11 +51,11 @@ func (p *processes) onLaunch(ctx actor.Context, m *processpb.Launch) {
 }
 
 func (p *processes) onAdopt(ctx actor.Context, m *processpb.Adopt) {
-	if p.nodes.adopt(m.GetPid(), ctx.Sender()) {
-		ctx.Respond(&processpb.Ready{Pid: m.GetPid(), StartTime: m.GetStartTime(), Port: m.GetPort()})
+	if p.nodes.adopt(m, ctx.Sender()) {
+		ctx.Respond(&processpb.Ready{Pid: m.GetPid(), StartTime: m.GetStartTime(), Port: m.GetPort(), Launch: m.GetNumber()})
 		return
 	}
-	ctx.Respond(&processpb.Ended{Pid: m.GetPid(), Failure: "process: no such process"})
+	ctx.Respond(&processpb.Ended{Pid: m.GetPid(), Failure: "process: no such process", Launch: m.GetNumber()})
 }
 
 func (p *processes) onStop() {
