@@ -61,6 +61,7 @@ type inquiry struct {
 	found []*stored // oldest first
 	bytes int       // of found
 	more  bool      // there are older ones
+	shut  int       // entries that could not be read
 }
 
 // inquiryState is what an inquiry waits for.
@@ -257,7 +258,10 @@ func (c *chronicle) found(ctx actor.Context, q *inquiry, more bool) {
 	}
 	q.more = more || n < len(q.found)
 	page := q.found[len(q.found)-n:]
-	q.found = nil
+	q.found, q.bytes = nil, 0
+	if n > 0 {
+		q.upper = page[0].serial
+	}
 	for _, s := range page {
 		if q.pair == nil && sealedIn(s.value) != nil {
 			c.end(ctx, q, refused(q.asked, "the history is sealed, and its key is missing or damaged: bring back a copy of the data-directory"))
@@ -265,7 +269,6 @@ func (c *chronicle) found(ctx actor.Context, q *inquiry, more bool) {
 		}
 	}
 	key := newOpener(q.pair) // the inquiry may be over before they are open
-	q.forget()
 	root, self, number := ctx.ActorSystem().Root, ctx.Self(), q.number
 	tree.Go(ctx.ActorSystem(), func() {
 		m := &opened{number: number}
@@ -281,14 +284,20 @@ func (c *chronicle) found(ctx actor.Context, q *inquiry, more bool) {
 	})
 }
 
-// onOpened asks how far messages of our own have come.
+// onOpened asks how far messages of our own have come. A page of which nothing can
+// be read is passed over: who asks goes on from the oldest entry.
 func (c *chronicle) onOpened(ctx actor.Context, m *opened) {
 	q := c.inquiries[m.number]
 	if q == nil {
 		return
 	}
-	if m.closed > 0 {
-		tree.Log(ctx.ActorSystem()).Error("entries of a conversation cannot be read and were left out", slog.String("address", q.address), slog.Int("entries", m.closed))
+	q.shut += m.closed
+	if len(m.entries) == 0 && q.more {
+		c.page(ctx, q)
+		return
+	}
+	if q.shut > 0 {
+		tree.Log(ctx.ActorSystem()).Error("entries of a conversation cannot be read and were left out", slog.String("address", q.address), slog.Int("entries", q.shut))
 	}
 	var ids []string
 	for _, e := range m.entries {

@@ -85,6 +85,52 @@ func TestHistoryOfLongMessages(t *testing.T) {
 	})
 }
 
+// TestHistoryPassesOverPagesThatCannotBeRead: who asks is told of what is older, or
+// that there is nothing, and so can always go on.
+func TestHistoryPassesOverPagesThatCannotBeRead(t *testing.T) {
+	inBureau(t, 3, (*bureau).withSafe, func(b *bureau) {
+		b.rekey(nil, "right")
+		b.d.Run(standingEvery)
+		b.say(ada, false, count("", 1, 400)...)
+		b.say(bob, false, count("", 1, 400)...)
+		b.say("10.0.0.3", false, "a", "b")
+		b.d.Run(time.Minute)
+		h := func(address string, most uint32, before uint64) *enclavepb.History {
+			q := with(address, "right")
+			q.Most, q.Before = most, before
+			return q
+		}
+		b.wantsPage(h(ada, 2, 0), true, "399", "400")
+		b.shelf.spoil(ada, 1, 10)
+		b.shelf.spoil(ada, 51, 399)
+		b.shelf.spoil(bob, 1, 400)
+		b.wantsPage(h(ada, 2, 0), true, "400")
+		b.wantsPage(h(ada, 2, 400), true, "50") // 51 is of the same page
+		b.wantsPage(h(ada, 1, 400), true, "50")
+		b.wantsPage(h(ada, 1000, 400), false, count("", 11, 50)...)
+		b.wantsPage(h(ada, 2, 13), true, "11", "12")
+		b.wantsPage(h(ada, 2, 11), false)
+		b.wantsPage(h(ada, 1, 51), true, "50")
+		for _, most := range []uint32{0, 1, 3, 1000} {
+			b.wantsPage(h(bob, most, 0), false)
+		}
+		b.wantsPage(h("10.0.0.3", 0, 0), false, "a", "b")
+		if len(b.chronicle.inquiries) != 0 {
+			b.t.Errorf("%d inquiries are left", len(b.chronicle.inquiries))
+		}
+	})
+}
+
+// spoil damages entries, so that they cannot be opened.
+func (s *shelf) spoil(address string, from, to uint64) {
+	for i := from; i <= to; i++ {
+		key := saidKey(address, i)
+		r := proto.CloneOf(s.brief[key])
+		r.Value[len(r.Value)-1] ^= 1
+		s.brief[key] = r
+	}
+}
+
 // TestHistorySeesWhatWasSaidBefore it was asked for, though that is not stored yet.
 func TestHistorySeesWhatWasSaidBefore(t *testing.T) {
 	inBureau(t, 5, func(b *bureau) { b.shelf.takes = time.Second }, func(b *bureau) {

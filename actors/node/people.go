@@ -19,7 +19,7 @@ const textNoEnclave = "This Node has no Enclave, because its enclave-address is 
 // those who want to know, and may. Source: gateways/uiv2/PROTOCOL.md, People.
 //
 //	parent    node
-//	receives  uipb.Ask, uipb.Announced, enclavepb.Event, enclavepb.Events, ui.Followed, faultpb.Failed (from broadcasts)
+//	receives  uipb.Ask, uipb.Announced, enclavepb.Event, enclavepb.Events, ui.Followed, faultpb.Failed (from broadcasts), missedDue
 //	sends     enclavepb.Listen to frontends; uipb.Announce, ui.Follow to broadcasts; uipb.Fault to askers
 //	stops     with the node
 type people struct {
@@ -33,9 +33,9 @@ type people struct {
 // frontends answers enclavepb.Command and is told enclavepb.Listen; nil: this node
 // has no Enclave.
 func SpawnPeople(ctx actor.SpawnerContext, frontends, broadcasts *actor.PID) *actor.PID {
-	return tree.Spawn(ctx, "people", tree.Spec{Asked: true, Limit: peopleMailbox, Refused: refuseEvents(ctx.ActorSystem()), New: func() actor.Actor {
-		return &people{frontends: frontends, broadcasts: broadcasts}
-	}})
+	p := &people{frontends: frontends, broadcasts: broadcasts}
+	// What is to be told outlives a restart, and so does its timer.
+	return tree.Spawn(ctx, "people", tree.Spec{Asked: true, Limit: peopleMailbox, Refused: p.refused(ctx.ActorSystem()), New: func() actor.Actor { return p }})
 }
 
 func (p *people) Receive(ctx actor.Context) {
@@ -45,6 +45,8 @@ func (p *people) Receive(ctx actor.Context) {
 			ctx.Request(p.broadcasts, &ui.Follow{Opcodes: peopleOpcodes})
 			ctx.Request(p.frontends, &enclavepb.Listen{Bursts: true})
 		}
+	case *actor.Stopping:
+		p.telling.pause.Stop()
 	case *uipb.Ask:
 		p.onAsk(ctx, m)
 	case *enclavepb.Event:
@@ -55,6 +57,9 @@ func (p *people) Receive(ctx actor.Context) {
 		p.telling.wanted = m.Wanted
 	case *uipb.Announced, *faultpb.Failed:
 		p.telling.confirmed()
+		p.tell(ctx)
+	case missedDue:
+		p.telling.pause = nil
 		p.tell(ctx)
 	}
 }
@@ -79,17 +84,6 @@ func (p *people) onEvents(ctx actor.Context, all ...*enclavepb.Event) {
 		p.telling.put(ctx, e)
 	}
 	p.tell(ctx)
-}
-
-// refuseEvents counts events that people has no room for.
-func refuseEvents(sys *actor.ActorSystem) func(msg any) {
-	return func(msg any) {
-		n := 1
-		if m, ok := actor.UnwrapEnvelopeMessage(msg).(*enclavepb.Events); ok {
-			n = len(m.GetEvents())
-		}
-		tree.Of(sys).Drop(tree.MailboxFull, n)
-	}
 }
 
 // opcodeOf is the broadcast of an event; empty: there is none.

@@ -214,7 +214,7 @@ func TestPeopleOverflow(t *testing.T) {
 			d.Settle()
 		}
 		last := c.announced[len(c.announced)-1].GetResponse().GetEvent().GetGone().GetAddress()
-		if n := len(c.announced); n != all-100 || last != fmt.Sprint(all-1) || tree.Of(c.sys).Dropped(tree.LossyDropped) != 100 {
+		if n := len(c.announced); n != all-100+1 || last != fmt.Sprint(all-1) || tree.Of(c.sys).Dropped(tree.LossyDropped) != 100 {
 			t.Errorf("%d were told of, the last is %s, %d were lost", n, last, tree.Of(c.sys).Dropped(tree.LossyDropped))
 		}
 		c.stop()

@@ -45,6 +45,13 @@ func newEnds(sys *actor.ActorSystem, p *Pipes, frontends *actor.PID) *ends {
 		metrics.Panicked()
 		e.log.Error("actor panicked in its writer", slog.String("pipe", f.at(nameOut)), slog.Any("reason", reason), slog.String("stack", string(debug.Stack())))
 	}
+	p.told.trouble = func(reason error) {
+		if reason == nil {
+			e.log.Info("what readers of the named pipe were told can be noted again")
+			return
+		}
+		e.log.Warn("what readers of the named pipe were told cannot be noted, and may be told again after a restart", slog.Any("reason", reason))
+	}
 	e.in = &inlet{folder: f, trouble: e.trouble}
 	return e
 }

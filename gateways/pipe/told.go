@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
+	"os"
 	"slices"
 	"sync"
 
@@ -18,25 +20,31 @@ import (
 //
 //	number | checksum of what follows | length and text of address | of run
 //
-// The number is written over in place, right before the lines of its message are
-// written, where they go into the pipe at once, or right behind. That survives the
-// end of this process, whatever ends it; over the loss of power it may be older, and
-// a message is told twice then.
+// It is written over in place, right before the lines of its message are written,
+// where they go into the pipe at once, or right behind. That survives the end of this
+// process, whatever ends it; over the loss of power it may be older, and a message is
+// told twice then. The file is not mapped: whoever shortened it would end this process.
 const (
 	toldFile  = "told"
 	slotBytes = 192
 	slotNames = slotBytes - 12 // bytes of address and run with their lengths
 	slotsMost = 1024           // beyond that the one is used again that was not for the longest time
 	toldSize  = slotsMost * slotBytes
+	spanMost  = 4 << 10 // bytes between two slots that are written with them: cheaper than a system call
 )
 
 // told is which messages were handed to readers.
 type told struct {
+	trouble func(error) // told why the file cannot be written, once; nil: it can again. Nobody may want to know; fixed
+
 	mu    sync.Mutex
-	file  []byte // mapped; nil: it cannot be used, and is only remembered
+	file  *os.File // nil: closed
+	image []byte   // what file is to be
+	bad   bool     // the last write failed
 	slots map[speaker]*slot
-	used  uint64 // grows
-	free  []int  // offsets of slots in file that nobody has
+	used  uint64  // grows
+	free  []int   // offsets of slots in file that nobody has
+	due   []*slot // that image has newer than file; scratch, empty
 }
 
 // speaker is one run of a friend's node.
@@ -46,43 +54,40 @@ type slot struct {
 	at     int    // in file
 	number uint64 // of the last message that was handed to a reader
 	used   uint64
+	due    bool
 }
 
 // openTold reads what earlier processes have noted. What is damaged counts as not
 // there.
 func openTold(f *folder) (*told, error) {
-	t := &told{slots: map[speaker]*slot{}}
+	t := &told{image: make([]byte, toldSize), slots: map[speaker]*slot{}}
 	fd, err := f.openFile(toldFile)
 	if err != nil {
 		return t, err
 	}
-	defer unix.Close(fd)
-	t.read(fd)
+	t.file = os.NewFile(uintptr(fd), f.at(toldFile))
+	_ = unix.Fallocate(fd, 0, 0, toldSize) // so that the disk being full later does not matter
+	if err := t.read(); err != nil {
+		t.close()
+		return t, fmt.Errorf("pipe: %w", err)
+	}
 	return t, nil
 }
 
-// read maps the file. Where there is no room for it, it is done without.
-func (t *told) read(fd int) {
+func (t *told) read() error {
+	if _, err := t.file.ReadAt(t.image, 0); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
 	for at := toldSize - slotBytes; at >= 0; at -= slotBytes {
-		t.free = append(t.free, at)
-	}
-	if unix.Fallocate(fd, 0, 0, toldSize) != nil {
-		return
-	}
-	file, err := unix.Mmap(fd, 0, toldSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return
-	}
-	t.file = file
-	t.free = slices.DeleteFunc(t.free, func(at int) bool {
-		who, number, ok := parseSlot(file[at : at+slotBytes])
+		who, number, ok := parseSlot(t.image[at : at+slotBytes])
 		if !ok || t.slots[who] != nil {
-			return false
+			t.free = append(t.free, at)
+			continue
 		}
 		t.used++
-		t.slots[who] = &slot{at, number, t.used}
-		return true
-	})
+		t.slots[who] = &slot{at: at, number: number, used: t.used}
+	}
+	return nil
 }
 
 // parseSlot reads a slot.
@@ -136,6 +141,7 @@ func (t *told) note(all []*enclavepb.Received) {
 		}
 		t.put(speakerOf(m), m.GetNumber())
 	}
+	t.write()
 }
 
 func (t *told) put(who speaker, number uint64) {
@@ -145,22 +151,49 @@ func (t *told) put(who speaker, number uint64) {
 	if fresh {
 		s = &slot{at: t.room()}
 		t.slots[who] = s
+		here := t.image[s.at : s.at+slotBytes]
+		clear(here) // if its names are too long it is remembered, and that is all
+		copy(here, appendSlot(who, number))
 	}
+	s.used = t.used
 	if !fresh && number <= s.number {
-		s.used = t.used
 		return
 	}
-	s.number, s.used = number, t.used
-	switch {
-	case t.file == nil:
-	case fresh:
-		b := appendSlot(who, number)
-		if b == nil { // it is remembered, and that is all
-			b = make([]byte, slotBytes)
+	s.number = number
+	binary.BigEndian.PutUint64(t.image[s.at:], number)
+	if !s.due {
+		s.due = true
+		t.due = append(t.due, s)
+	}
+}
+
+// write writes what is due, whole slots: somebody may have shortened the file. What
+// cannot be written is remembered, and goes with the next note of the same speaker.
+func (t *told) write() {
+	slices.SortFunc(t.due, func(a, b *slot) int { return a.at - b.at })
+	for i := 0; i < len(t.due); {
+		from := t.due[i].at
+		to := from
+		for ; i < len(t.due) && t.due[i].at-to <= spanMost; i++ {
+			to = t.due[i].at + slotBytes
+			t.due[i].due = false
 		}
-		copy(t.file[s.at:], b)
-	default:
-		binary.BigEndian.PutUint64(t.file[s.at:], number)
+		t.writeSpan(from, to)
+	}
+	clear(t.due)
+	t.due = t.due[:0]
+}
+
+func (t *told) writeSpan(from, to int) {
+	if t.file == nil {
+		return
+	}
+	_, err := t.file.WriteAt(t.image[from:to], int64(from))
+	if bad := err != nil; bad != t.bad {
+		t.bad = bad
+		if t.trouble != nil {
+			t.trouble(err)
+		}
 	}
 }
 
@@ -192,7 +225,7 @@ func (t *told) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.file != nil {
-		_ = unix.Munmap(t.file)
+		_ = t.file.Close()
 		t.file = nil
 	}
 }

@@ -212,6 +212,11 @@ func TestToldFile(t *testing.T) {
 	for i := range slotsMost + 100 {
 		p.told.note([]*enclavepb.Received{numbered(fmt.Sprint("more", i), "run", 1, false).GetReceived()})
 	}
+	var batch []*enclavepb.Received // near each other and far
+	for _, i := range []int{1100, 200, 500, 501, 200, 1123} {
+		batch = append(batch, numbered(fmt.Sprint("more", i), "run", uint64(2+len(batch)), false).GetReceived())
+	}
+	p.told.note(batch)
 	p.Close()
 	if st, err := os.Stat(path); err != nil || st.Size() != toldSize {
 		t.Errorf("%v, %v", st.Size(), err)
@@ -219,6 +224,11 @@ func TestToldFile(t *testing.T) {
 	p = open()
 	if len(p.told.slots) != slotsMost || !p.told.has(numbered(fmt.Sprint("more", slotsMost+99), "run", 1, true).GetReceived()) || p.told.has(numbered("0", "run", 1, true).GetReceived()) {
 		t.Errorf("%d slots", len(p.told.slots))
+	}
+	for i, n := range map[int]uint64{200: 6, 499: 1, 500: 4, 501: 5, 502: 1, 1100: 2, 1123: 7} {
+		if got := p.told.slots[speaker{fmt.Sprint("more", i), "run"}]; got == nil || got.number != n {
+			t.Errorf("of more%d %+v is noted, not %d", i, got, n)
+		}
 	}
 	p.Close()
 	for _, bad := range []func() error{
@@ -238,6 +248,114 @@ func TestToldFile(t *testing.T) {
 		if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), toldFile) {
 			t.Errorf("opened, %v", err)
 		}
+	}
+}
+
+// TestToldCutShort: somebody shortens the file while the node runs. It goes on, and
+// the file has the newest again, once there is something to note.
+func TestToldCutShort(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "enclave")
+	p := begin(t, dir)
+	out := openOut(t, dir)
+	p.meets()
+	p.tell(1, numbered("10.0.0.2", "run", 7, false), numbered("10.0.0.3", "run", 2, false))
+	p.waitConfirmed(1)
+	path := filepath.Join(dir, toldFile)
+	for n := range uint64(3) {
+		if err := os.Truncate(path, int64(n)*slotBytes/2); err != nil {
+			t.Fatal(err)
+		}
+		p.tell(2+n, numbered("10.0.0.2", "run", 8+n, false))
+		p.waitConfirmed(2 + n)
+	}
+	for range 5 {
+		out.line(t)
+	}
+	p.kill()
+	p = begin(t, dir)
+	defer p.kill()
+	for _, c := range []struct {
+		from string
+		n    uint64
+		want bool
+	}{{"10.0.0.2", 10, true}, {"10.0.0.2", 11, false}, {"10.0.0.3", 2, false}} {
+		if got := p.pipes.told.has(numbered(c.from, "run", c.n, true).GetReceived()); got != c.want {
+			t.Errorf("%d of %s: %v", c.n, c.from, got)
+		}
+	}
+}
+
+// TestToldNoRoom: what cannot be written is remembered, which is said once, as is that
+// it can be again; then the file has it all.
+func TestToldNoRoom(t *testing.T) {
+	p, err := Open(filepath.Join(t.TempDir(), "enclave"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	var said []bool
+	p.told.trouble = func(err error) { said = append(said, err == nil) }
+	good, err := os.Open(filepath.Join(p.folder.path, toldFile)) // for reading only
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = good.Close() }()
+	good, p.told.file = p.told.file, good
+	note := func(from string, n uint64) {
+		t.Helper()
+		m := numbered(from, "run", n, false).GetReceived()
+		p.told.note([]*enclavepb.Received{m})
+		if !p.told.has(m) {
+			t.Errorf("%d of %s is forgotten", n, from)
+		}
+	}
+	note("10.0.0.2", 1)
+	note("10.0.0.2", 2)
+	note("10.0.0.3", 1)
+	if !slices.Equal(said, []bool{false}) {
+		t.Errorf("said %v", said)
+	}
+	good, p.told.file = p.told.file, good
+	note("10.0.0.2", 3)
+	note("10.0.0.3", 2)
+	if !slices.Equal(said, []bool{false, true}) {
+		t.Errorf("said %v", said)
+	}
+	again, err := Open(p.folder.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	for from, n := range map[string]uint64{"10.0.0.2": 3, "10.0.0.3": 2} {
+		if !again.told.has(numbered(from, "run", n, true).GetReceived()) {
+			t.Errorf("%d of %s is not noted", n, from)
+		}
+	}
+}
+
+// BenchmarkNote is a burst of messages: of one friend, or of two who take turns.
+func BenchmarkNote(b *testing.B) {
+	for _, friends := range []int{1, 2, 100} {
+		b.Run(fmt.Sprint(friends), func(b *testing.B) {
+			p, err := Open(filepath.Join(b.TempDir(), "enclave"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer p.Close()
+			burst := make([]*enclavepb.Received, 256) // of 128 bytes, as many as are written at once
+			for i := range burst {
+				burst[i] = numbered(fmt.Sprint("10.0.0.", i%friends), "run", 0, false).GetReceived()
+			}
+			n := uint64(0)
+			for b.Loop() {
+				for _, m := range burst {
+					n++
+					m.Number = n
+				}
+				p.told.note(burst)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(burst)), "ns/message")
+		})
 	}
 }
 

@@ -91,12 +91,15 @@ func (c *conversation) reload(entries []entry, more bool) (fresh int) {
 		last = max(last, e.serial)
 	}
 	first := c.oldest()
+	// What is not in the history was not sent only where all is kept: a page is
+	// there, and nothing was told of that is in none.
+	keeps := len(entries) > 0 && !slices.ContainsFunc(old, func(l *line) bool { return !l.own && l.serial == 0 })
 	var before []*line
 	for _, l := range old {
 		switch {
 		case l.serial != 0 && l.serial < first && top >= first: // an older page
 			before = append(before, l)
-		case l.serial > last, l.serial == 0 && (l.id == "" || !ids[l.id]) && !c.settle(l):
+		case l.serial > last, l.serial == 0 && (l.id == "" || !ids[l.id]) && !c.settle(l, keeps):
 			c.lines = append(c.lines, l)
 		}
 	}
@@ -110,9 +113,9 @@ func (c *conversation) reload(entries []entry, more bool) (fresh int) {
 	return fresh
 }
 
-// settle finds out what became of a line of which the node said nothing. true:
-// the history has it.
-func (c *conversation) settle(l *line) bool {
+// settle finds out what became of a line of which the node said nothing. keeps:
+// the history would have it, if the node had. true: it has.
+func (c *conversation) settle(l *line, keeps bool) bool {
 	if l.state != unclear {
 		return false
 	}
@@ -122,7 +125,7 @@ func (c *conversation) settle(l *line) bool {
 			return true
 		}
 	}
-	if len(c.lines) > 0 { // something is kept, and it is not there
+	if keeps {
 		l.state, l.rows = refused, nil
 	}
 	return false

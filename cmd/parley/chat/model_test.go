@@ -111,6 +111,35 @@ func TestUnclear(t *testing.T) {
 	}
 }
 
+// TestUnclearStays where the history does not tell: what is not kept may have been
+// sent, and nobody shall send it twice.
+func TestUnclearStays(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		before, now []entry
+		live        uint64 // serial of what the other says meanwhile
+	}{
+		{"nothing is kept", nil, nil, 0},
+		{"nothing is kept any more", said(), said(), 0},
+		{"what was kept is gone", said(), nil, 7},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStage(t, 80, 24)
+			s.hear(people())
+			s.hear(answer{to: last[historyAsk](t, s.p), entries: c.before})
+			s.hear(received{bob, entry{serial: c.live, text: "hello", at: noon + 300}})
+			s.press("ahoy", "enter")
+			s.hear(answer{to: last[sendAsk](t, s.p), err: &lostError{errors.New("gone")}}, disconnected{"gone"}, people())
+			for range 2 {
+				s.hear(answer{to: last[historyAsk](t, s.p), entries: c.now})
+				if row := s.row("> ahoy"); !strings.HasSuffix(strings.TrimSpace(row), " unclear") {
+					t.Errorf("%q does not end with unclear", row)
+				}
+			}
+		})
+	}
+}
+
 func TestUnread(t *testing.T) {
 	s := chatting(t, 80, 24)
 	s.hear(received{carol, entry{serial: 1, text: "one", at: noon}}, received{carol, entry{serial: 2, text: "two", at: noon}}, received{bob, entry{serial: 7, text: "here", at: noon + 300}})

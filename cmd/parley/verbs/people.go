@@ -312,7 +312,11 @@ func printHistory(c *call, raw jsontext.Value) error {
 		return err
 	}
 	if in.More {
-		if err := c.print("(older ones: --before %d)\n", in.Entries[0].Serial); err != nil {
+		before := "with a lower number" // nothing of this page could be read
+		if len(in.Entries) > 0 {
+			before = strconv.FormatUint(in.Entries[0].Serial, 10)
+		}
+		if err := c.print("(older ones: --before %s)\n", before); err != nil {
 			return err
 		}
 	}

@@ -185,6 +185,8 @@ func TestHistory(t *testing.T) {
 	}
 	node.On["history"] = fake.Reply(`{"entries":[],"more":false}`)
 	run(t, daemon, "", "history", "Ann").expect(t, 0, "", "")
+	node.On["history"] = fake.Reply(`{"entries":[],"more":true}`) // of these nothing can be read
+	run(t, daemon, "", "history", "Ann", "--before", "10").expect(t, 0, "(older ones: --before with a lower number)\n", "")
 	if o := run(t, daemon, "", "history"); o.code != 2 {
 		t.Errorf("got %+v", o)
 	}
