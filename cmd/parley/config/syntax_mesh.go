@@ -117,7 +117,7 @@ func parseNeighbor(text string) (n neighbor, cause string) {
 		return n, "has no port"
 	}
 	n.host = place[:at]
-	if n.host == "" || checkHost(n.host) != "" {
+	if n.host == "" || checkHost(n.host) != "" || strings.LastIndexByte(n.host, ':') > strings.LastIndexByte(n.host, ']') {
 		return n, "has no host between @ and port"
 	}
 	port, err := strconv.ParseUint(place[at+1:], 10, 16)

@@ -24,6 +24,7 @@ func TestNeighborIsRefused(t *testing.T) {
 		"parley://" + token + "@a.example:65536":                      "has no port from 1 to 65535",
 		"parley://" + token + "@a.example:8912/":                      "has no port from 1 to 65535",
 		"parley://" + token + "@:8912":                                "has no host between @ and port",
+		"parley://" + token + "@a:5:6":                                "has no host between @ and port",
 		"parley://" + token + "@::1:8912":                             "has no host between @ and port",
 		"parley://" + token + "@127.1:8912":                           "has no host between @ and port",
 		"parley://" + token + "@" + token + "@a.example:8912":         "has no host between @ and port",
