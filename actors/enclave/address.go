@@ -88,6 +88,12 @@ func wrongText(what, text string, most int) string {
 	return ""
 }
 
+// apart reports that nothing gets from one address to the other: they are of two
+// families, or a is this machine's own, and b another's.
+func apart(a, b netip.Addr) bool {
+	return a.IsValid() && (a.BitLen() != b.BitLen() || a.IsLoopback() && !b.IsLoopback())
+}
+
 // order compares two addresses as both of their nodes do: without zones, which
 // are each node's own. 0: they are equal, or of two families, and nothing follows.
 func order(a, b netip.Addr) int {

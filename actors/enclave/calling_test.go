@@ -163,8 +163,6 @@ func TestStrangerIsDecided(t *testing.T) {
 			}
 			d.Run(time.Millisecond)
 		}, true},
-		{"hangs up", func(_ *testkit.Driver, _ *node, e *end) { e.bye() }, true},
-		{"goes offline", func(_ *testkit.Driver, _ *node, e *end) { e.say(shake("x", Offline)) }, true},
 		{"speaks nonsense", func(_ *testkit.Driver, _ *node, e *end) {
 			for range badMost {
 				e.say(&linkpb.Malformed{Charge: 1})
@@ -231,8 +229,12 @@ func TestStrangersLimits(t *testing.T) {
 		n.must(accept("10.0.1.0", "")) // with two links: the newest stays, nothing is lost
 		got := slices.DeleteFunc(n.told(), func(s string) bool { return !strings.HasPrefix(s, "message") })
 		slices.Sort(got)
-		if !slices.Equal(got, []string{`message 10.0.1.0 "0"`, `message 10.0.1.0 "1"`}) || len(w.up(n)) != strangersMost-1 {
+		if !slices.Equal(got, []string{`message 10.0.1.0 "0"`, `message 10.0.1.0 "1"`}) || len(w.up(n)) != strangersMost {
 			t.Errorf("told %q, %d links", got, len(w.up(n)))
+		}
+		d.Run(retiredPause)
+		if len(w.up(n)) != strangersMost-1 {
+			t.Errorf("%d links", len(w.up(n)))
 		}
 		if n.call("10.0.0.9:9").gone {
 			t.Error("there was room again")

@@ -1,8 +1,12 @@
 package enclave
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
+	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,7 +64,7 @@ func TestRedial(t *testing.T) {
 			t.Errorf("dialled %d times after the end of a link", len(n.dials)-dials)
 		}
 		d.Run(10 * time.Minute)
-		e = n.call("10.0.0.2:5") // an inbound link resets the pause, if short
+		e = n.call("10.0.0.2:5").say(shake("x", 1)) // an inbound link resets the pause, if short
 		e.bye()
 		dials = len(n.dials)
 		d.Run(1500 * time.Millisecond)
@@ -214,4 +218,44 @@ func TestHandshakeInTime(t *testing.T) {
 		}
 		w.stop()
 	})
+}
+
+// TestApart knows which addresses cannot reach each other.
+func TestApart(t *testing.T) {
+	for pair, want := range map[string]bool{
+		"127.0.0.1 10.0.0.2": true, "127.0.0.1 127.77.0.1": false, "10.0.0.1 10.0.0.2": false, "10.0.0.1 127.0.0.1": false,
+		"::1 fc00::1": true, "::1 ::1": false, "fc00::1 10.0.0.2": true, "10.0.0.1 fc00::1": true, "127.0.0.1 ::1": true, "fe80::1%a fe80::2%b": false,
+	} {
+		a, b, _ := strings.Cut(pair, " ")
+		if got := apart(netip.MustParseAddr(a), netip.MustParseAddr(b)); got != want {
+			t.Errorf("%s: %v", pair, got)
+		}
+	}
+	if apart(netip.Addr{}, netip.MustParseAddr("10.0.0.2")) {
+		t.Error("who listens everywhere reaches nobody")
+	}
+}
+
+// TestOutOfReach tells once, of each friend, which option keeps it from being reached.
+func TestOutOfReach(t *testing.T) {
+	for local, want := range map[string]int{"127.0.0.1": 2, "10.0.0.1": 1} {
+		testkit.Seeds(t, 2, func(t *testing.T, d *testkit.Driver) {
+			var log bytes.Buffer
+			w := newWorld(t, d, testkit.Logging(func(slog.Handler) slog.Handler { return slog.NewTextHandler(&log, nil) }))
+			n := w.add(local, nil)
+			n.must(add("10.0.0.2", "Bo"), add("fc00::2", ""), add("127.0.0.2", ""))
+			d.Run(time.Hour)
+			for _, p := range n.people() {
+				n.fail(p)
+			}
+			d.Run(time.Hour)
+			if got := strings.Count(log.String(), "set enclave-address to"); got != want {
+				t.Errorf("%s: told %d times, want %d:\n%s", local, got, want, &log)
+			}
+			if !strings.Contains(log.String(), "address=fc00::2 enclave-address="+local+` reason="nobody there"`) {
+				t.Errorf("log is\n%s", &log)
+			}
+			w.stop()
+		})
+	}
 }

@@ -3,6 +3,7 @@ package enclave
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -40,7 +41,7 @@ func (restOver) IgnoreDeadLetterLogging() {}
 // the links do not.
 //
 //	parent    friends
-//	receives  linkpb.Opened, linkpb.Malformed, linkpb.Taken, enclavepb.Packet, admitted, asked, introduced, showing, dialFailed, redialDue, handshakeLate, lineOver, bothOver, presenceDue, kept, recalled, outboxAgain, noted, faultpb.Failed (from outbox or chronicle), flush, restOver, dismissed, leave
+//	receives  linkpb.Opened, linkpb.Malformed, linkpb.Taken, enclavepb.Packet, admitted, asked, introduced, showing, dialFailed, redialDue, handshakeLate, lineOver, bothOver, retiredDue, presenceDue, kept, recalled, outboxAgain, noted, faultpb.Failed (from outbox or chronicle), flush, restOver, dismissed, leave
 //	sends     linkpb.Accepted, linkpb.Settled, linkpb.Close, enclavepb.Packet, messages.Paced to its links; adopted to stranger; wish, unwish, standing, left, finished to friends; seen to book; keep, release, recall, discard to outbox; said, saidAll, ours, progressed to chronicle; told to frontends; enclavepb.Result to who asked
 //	stops     when it is dismissed, and the chronicle has what came of it
 type friend struct {
@@ -59,6 +60,7 @@ type friend struct {
 	presence *enclavepb.Presence // of the peer; frozen
 	state    state
 	lines    []*line // oldest first
+	retired  []*line // that others took the place of; likewise
 	voice    *line   // that messages go over; nil: none
 	drawn    uint32  // lines so far
 	numbers  bool    // the peer numbers its messages, as it last said
@@ -146,6 +148,8 @@ func (f *friend) Receive(ctx actor.Context) {
 		f.onLineOver(ctx, m)
 	case bothOver:
 		f.onBothOver(ctx, m)
+	case retiredDue:
+		f.onRetiredDue(ctx, m)
 	case presenceDue:
 		f.onPresenceDue(ctx, m)
 	case *faultpb.Failed:
@@ -248,8 +252,8 @@ func (f *friend) halt(ctx actor.Context) {
 	f.redial.timer.Stop()
 	f.sending.again.Stop()
 	f.pace.stop()
-	for len(f.lines) > 0 {
-		f.close(ctx, f.lines[0], closeGoing)
+	for _, l := range slices.Clone(f.ears()) {
+		f.close(ctx, l, closeGoing)
 	}
 	f.tune(ctx)
 	f.presence = &enclavepb.Presence{Alias: f.presence.GetAlias()}
@@ -259,7 +263,7 @@ func (f *friend) onIntroduced(ctx actor.Context, m *introduced) {
 	dial := m.contact.GetPort() != f.contact.GetPort()
 	f.contact = m.contact
 	f.tellPresence(ctx)
-	if dial && len(f.lines) == 0 && f.state == working {
+	if dial && !f.linked() && f.state == working {
 		f.redial.failures = 0
 		f.begin(ctx)
 	}
@@ -303,35 +307,6 @@ func (f *friend) finish(ctx actor.Context) {
 	ctx.Poison(ctx.Self()) // what is queued is answered first
 }
 
-// onLeave says goodbye.
-func (f *friend) onLeave(ctx actor.Context) {
-	if f.state == over {
-		return
-	}
-	f.onFlush(ctx)
-	f.state = going
-	f.rest.Stop()
-	f.dialLater()
-	f.goodbye(ctx)
-	for _, l := range f.lines { // until they are gone they count
-		ctx.Send(l.link, &linkpb.Close{Code: closeGoing})
-	}
-	f.leftIfGone(ctx)
-}
-
-// goodbye tells the peer that this node goes offline.
-func (f *friend) goodbye(ctx actor.Context) {
-	for _, l := range f.lines {
-		ctx.Send(l.link, &enclavepb.Packet{Status: proto.Uint32(Offline), Timestamp: proto.Int64(f.now())})
-	}
-}
-
-func (f *friend) leftIfGone(ctx actor.Context) {
-	if f.state == going && len(f.lines) == 0 {
-		ctx.Send(f.friends, &left{f.address})
-	}
-}
-
 // onFailed goes on without an answer of who has failed.
 func (f *friend) onFailed(ctx actor.Context, m *faultpb.Failed) {
 	if m.GetActor() == f.met.outbox.GetId() {
@@ -353,7 +328,7 @@ func (f *friend) soon(ctx actor.Context) {
 func (f *friend) onFlush(ctx actor.Context) {
 	f.flushing = false
 	f.handOn(ctx)
-	for _, l := range f.lines {
+	for _, l := range f.ears() {
 		l.settle(ctx, 1)
 	}
 	f.transmit(ctx)

@@ -84,6 +84,7 @@ func (f *friend) onPacket(ctx actor.Context, m *enclavepb.Packet) {
 	l := f.lineOf(ctx.Sender())
 	f.soon(ctx)
 	if l == nil {
+		f.numbers = f.numbers || numbers(m)
 		f.hear(ctx, m, f.numbers)
 		f.acked(ctx, m.GetAck())
 		return
@@ -97,8 +98,15 @@ func (f *friend) onPacket(ctx actor.Context, m *enclavepb.Packet) {
 		l.owes += m.GetCharge()
 	}
 	l.settle(ctx, settleStep)
+	if l.retired {
+		f.overhear(ctx, l, m)
+		return
+	}
 	f.take(ctx, l, m)
 }
+
+// numbers reports that a packet is the handshake of who numbers its messages.
+func numbers(m *enclavepb.Packet) bool { return m.Message == nil && m.GetId() != "" }
 
 // take does what a packet says, each part of it by itself.
 func (f *friend) take(ctx actor.Context, l *line, m *enclavepb.Packet) {
@@ -127,6 +135,10 @@ func (f *friend) greet(ctx actor.Context, l *line, m *enclavepb.Packet) bool {
 	l.late.Stop()
 	l.late = nil
 	f.numbers = l.peer != ""
+	f.dialNoMore(ctx)
+	if !l.dialled {
+		f.redial.failures = 0
+	}
 	if f.redial.self {
 		f.redial.self, f.redial.failures = false, 0
 	}
@@ -138,7 +150,7 @@ func (f *friend) greet(ctx actor.Context, l *line, m *enclavepb.Packet) bool {
 // see takes how the peer wants to be seen.
 func (f *friend) see(ctx actor.Context, l *line, m *enclavepb.Packet) {
 	if m.Status != nil && m.GetStatus() == Offline {
-		f.farewell(ctx)
+		f.farewell(ctx, l)
 		return
 	}
 	if m.Status == nil && m.Alias == nil && m.StatusMessage == nil && f.presence.GetStatus() != Offline {
@@ -160,12 +172,16 @@ func (f *friend) see(ctx actor.Context, l *line, m *enclavepb.Packet) {
 	f.presume(ctx, p)
 }
 
-// farewell ends all links: the peer goes offline.
-func (f *friend) farewell(ctx actor.Context) {
+// farewell ends all links: the peer goes offline, as it has said on one of them.
+func (f *friend) farewell(ctx actor.Context, said *line) {
 	f.redial.bye = true
 	for len(f.lines) > 0 {
 		l := f.lines[0]
-		f.close(ctx, l, closeNormal)
+		if l == said {
+			f.close(ctx, l, closeNormal)
+		} else {
+			f.retire(ctx, l)
+		}
 		f.parted(ctx, l)
 	}
 }
@@ -310,7 +326,7 @@ func (f *friend) onNoted(ctx actor.Context, m *noted) {
 	if f.lagging() {
 		return
 	}
-	for _, l := range f.lines {
+	for _, l := range f.ears() {
 		if l.pledged > 0 {
 			l.owes, l.pledged = l.owes+l.pledged, 0
 			l.settle(ctx, 1)

@@ -59,7 +59,7 @@ type (
 		address string
 		link    *actor.PID
 		packets []*enclavepb.Packet
-		torn    bool // not all is in packets: the sender ends the link, and its peer says it all again
+		torn    bool // the link is gone, or not all is in packets: then the sender ends it, and its peer says it all again
 	}
 	// decided tells strangers what was decided about an address. From book.
 	decided struct {

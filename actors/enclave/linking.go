@@ -2,7 +2,6 @@ package enclave
 
 import (
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -16,11 +15,8 @@ import (
 )
 
 const (
-	redialProven = 10 * time.Second       // a link that lasted so long was no failure
-	freshPause   = 250 * time.Millisecond // until a new friend is dialled: it may be waiting to be let in
-	settleStep   = 16                     // inbound credit that is given back at once, not at the end of a burst
-	bothMore     = 2                      // further bothTimes, where it is not known which address is the smaller
-	selfFailures = 10                     // that a contact counts as which is this node: it is dialled again after the longest pause
+	settleStep = 16 // inbound credit that is given back at once, not at the end of a burst
+	bothMore   = 2  // further bothTimes, where it is not known which address is the smaller
 )
 
 // line is one link to a friend.
@@ -31,8 +27,10 @@ type line struct {
 	dialled bool
 	since   time.Time
 
-	late    *tree.Timer // until the handshake
+	late    *tree.Timer // until the handshake; of one that is retired, until retiredDue
 	greeted bool        // the handshake has come
+	retired bool        // another has taken its place: it is listened to, and nothing else
+	spoke   bool        // it has said something since the last retiredDue
 	kin     bool        // its peer acknowledges messages
 	peer    string      // run of the peer's node; empty: not known
 	bad     int         // packets in a row that are none
@@ -42,8 +40,6 @@ type line struct {
 }
 
 type (
-	// redialDue says that a friend is to be dialled.
-	redialDue struct{ round uint64 }
 	// handshakeLate says that a link's peer has had enough time for its handshake.
 	handshakeLate struct{ number uint32 }
 	// lineOver says that a link has ended, behind all that was said on it.
@@ -57,9 +53,6 @@ type (
 )
 
 // IgnoreDeadLetterLogging marks messages that may find a friend stopped.
-func (redialDue) IgnoreDeadLetterLogging() {}
-
-// IgnoreDeadLetterLogging marks messages that may find a friend stopped.
 func (handshakeLate) IgnoreDeadLetterLogging() {}
 
 // IgnoreDeadLetterLogging marks messages that may find a friend stopped.
@@ -67,82 +60,6 @@ func (lineOver) IgnoreDeadLetterLogging() {}
 
 // IgnoreDeadLetterLogging marks messages that may find a friend stopped.
 func (bothOver) IgnoreDeadLetterLogging() {}
-
-// redial is when a friend is dialled.
-type redial struct {
-	fresh    bool // the contact is new
-	self     bool // it was this node, when it last said who it is
-	wished   bool // friends has a wish, or a dial under way
-	bye      bool // the peer said that it goes offline
-	failures int  // in a row
-	round    uint64
-	timer    *tree.Timer
-	rng      *rand.Rand // of jitter; nil: not needed yet
-}
-
-// begin dials, unless there is a link.
-func (f *friend) begin(ctx actor.Context) {
-	f.redial.wished = false
-	switch {
-	case f.o.Dial == nil:
-		f.redial.fresh = false
-	case f.redial.fresh:
-		f.redial.fresh = false
-		f.dialIn(ctx, freshPause)
-	case len(f.lines) == 0:
-		f.wish(ctx)
-	}
-}
-
-// wish asks friends to be dialled to.
-func (f *friend) wish(ctx actor.Context) {
-	f.dialLater()
-	if f.o.Dial == nil || f.state != working {
-		return
-	}
-	f.redial.wished = true
-	ctx.Send(f.friends, &wish{f.address, dialAddress(f.addr, f.contact.GetPort())})
-}
-
-// dialIn dials after a pause.
-func (f *friend) dialIn(ctx actor.Context, pause time.Duration) {
-	f.dialLater()
-	f.redial.timer = tree.After(ctx, pause, redialDue{f.redial.round})
-}
-
-// dialLater forgets that a dial was due.
-func (f *friend) dialLater() {
-	f.redial.round++
-	f.redial.timer.Stop()
-	f.redial.timer = nil
-}
-
-func (f *friend) onRedialDue(ctx actor.Context, m redialDue) {
-	if m.round == f.redial.round && len(f.lines) == 0 {
-		f.wish(ctx)
-	}
-}
-
-func (f *friend) onDialFailed(ctx actor.Context, m *dialFailed) {
-	if !f.redial.wished {
-		return
-	}
-	f.redial.wished = false
-	tree.Log(ctx.ActorSystem()).Debug("a friend cannot be reached", slog.String("address", f.address), slog.String("reason", m.reason))
-	if len(f.lines) == 0 {
-		f.backOff(ctx)
-	}
-}
-
-// backOff dials again after a pause that grows from try to try.
-func (f *friend) backOff(ctx actor.Context) {
-	pause := redialMost / 3 * 2 // half of it is added at most
-	if f.redial.failures < 10 {
-		pause = min(redialFirst<<f.redial.failures, pause)
-	}
-	f.redial.failures++
-	f.dialIn(ctx, pause+time.Duration(f.draw()*float64(pause)/2))
-}
 
 // onOpened takes a link.
 func (f *friend) onOpened(ctx actor.Context, m *linkpb.Opened) {
@@ -188,7 +105,7 @@ func (f *friend) join(ctx actor.Context, link, mouth *actor.PID, dialled bool) *
 	l := &line{link: link, mouth: mouth, number: f.drawn, dialled: dialled, since: time.Now()}
 	for _, old := range slices.Clone(f.lines) {
 		if old.dialled == dialled && !old.greeted {
-			f.close(ctx, old, closeNormal)
+			f.retire(ctx, old)
 		}
 	}
 	f.lines = append(f.lines, l)
@@ -200,16 +117,9 @@ func (f *friend) join(ctx actor.Context, link, mouth *actor.PID, dialled bool) *
 	wait := handshakeTime
 	if dialled { // somebody there may have to decide first whether this node is let in
 		wait = waitTime
-	} else {
-		f.redial.failures = 0
+		f.dialNoMore(ctx)
 	}
 	l.late = tree.After(ctx, wait, handshakeLate{l.number})
-	f.redial.bye = false
-	f.dialLater()
-	if f.redial.wished {
-		f.redial.wished = false
-		ctx.Send(f.friends, &unwish{f.address})
-	}
 	if f.rival(l) != nil {
 		tree.After(ctx, bothTime, bothOver{l.number, 0})
 	}
@@ -222,15 +132,15 @@ func (f *friend) join(ctx actor.Context, link, mouth *actor.PID, dialled bool) *
 func (f *friend) supersede(ctx actor.Context, l *line) {
 	for _, old := range slices.Clone(f.lines) {
 		if old.number < l.number && (old.dialled == l.dialled || time.Since(old.since) > yieldAge) {
-			f.close(ctx, old, closeNormal)
+			f.retire(ctx, old)
 		}
 	}
 }
 
-// itself ends a link to this node. Who has never been anybody else is dialled
-// seldom from now on, in case that changes.
+// itself ends a link to this node. Who has never been anybody else where it was
+// dialled is dialled seldom from now on, in case that changes.
 func (f *friend) itself(ctx actor.Context, l *line) {
-	if f.voice == nil {
+	if f.voice == nil && l.dialled {
 		if !f.redial.self {
 			f.redial.self = true
 			tree.Log(ctx.ActorSystem()).Warn("a friend is this node itself: remove it from the contacts", slog.String("address", f.address))
@@ -243,16 +153,22 @@ func (f *friend) itself(ctx actor.Context, l *line) {
 
 // close ends a link, which counts no more from now on.
 func (f *friend) close(ctx actor.Context, l *line, code uint32) {
-	l.late.Stop()
-	f.lines = slices.DeleteFunc(f.lines, func(o *line) bool { return o == l })
+	f.forget(l)
 	ctx.Unwatch(l.mouth)
 	ctx.Send(l.link, &linkpb.Close{Code: code})
+}
+
+// forget has a link count no more.
+func (f *friend) forget(l *line) {
+	l.late.Stop()
+	same := func(o *line) bool { return o == l }
+	f.lines, f.retired = slices.DeleteFunc(f.lines, same), slices.DeleteFunc(f.retired, same)
 }
 
 // onTerminated hears that a link is gone. What was said on it may still be in the
 // queue: this overtakes it, lineOver does not.
 func (f *friend) onTerminated(ctx actor.Context, m *actor.Terminated) {
-	for _, l := range f.lines {
+	for _, l := range f.ears() {
 		if l.mouth.Equal(m.GetWho()) {
 			ctx.Send(ctx.Self(), lineOver{l.number})
 		}
@@ -260,27 +176,25 @@ func (f *friend) onTerminated(ctx actor.Context, m *actor.Terminated) {
 }
 
 func (f *friend) onLineOver(ctx actor.Context, m lineOver) {
-	i := f.find(m.number)
-	if i < 0 {
-		return
+	if l := f.find(m.number); l != nil {
+		f.forget(l)
+		f.parted(ctx, l)
 	}
-	l := f.lines[i]
-	l.late.Stop()
-	f.lines = slices.Delete(f.lines, i, i+1)
-	f.parted(ctx, l)
 }
 
 // parted goes on without a link.
 func (f *friend) parted(ctx actor.Context, l *line) {
 	f.tune(ctx)
 	f.leftIfGone(ctx)
-	if len(f.lines) > 0 {
+	if f.voice == nil {
+		f.presume(ctx, &enclavepb.Presence{Alias: f.presence.GetAlias()})
+	}
+	if f.linked() || f.redial.timer != nil { // or it was none that kept this node from dialling
 		return
 	}
 	if l.greeted && time.Since(l.since) >= redialProven {
 		f.redial.failures = 0
 	}
-	f.presume(ctx, &enclavepb.Presence{Alias: f.presence.GetAlias()})
 	if f.state != working || f.redial.wished {
 		return
 	}
@@ -291,14 +205,19 @@ func (f *friend) parted(ctx actor.Context, l *line) {
 	f.backOff(ctx)
 }
 
-// find is where the line of a number is; below 0: it counts no more.
-func (f *friend) find(number uint32) int {
-	return slices.IndexFunc(f.lines, func(l *line) bool { return l.number == number })
+// find is the line of a number; nil: it counts no more.
+func (f *friend) find(number uint32) *line {
+	for _, l := range f.ears() {
+		if l.number == number {
+			return l
+		}
+	}
+	return nil
 }
 
 // lineOf is the line of a link; nil: it counts no more.
 func (f *friend) lineOf(link *actor.PID) *line {
-	for _, l := range f.lines {
+	for _, l := range f.ears() {
 		if l.link == link || l.link.Equal(link) {
 			return l
 		}
@@ -307,8 +226,7 @@ func (f *friend) lineOf(link *actor.PID) *line {
 }
 
 func (f *friend) onHandshakeLate(ctx actor.Context, m handshakeLate) {
-	if i := f.find(m.number); i >= 0 && !f.lines[i].greeted {
-		l := f.lines[i]
+	if l := f.find(m.number); l != nil && !l.greeted && !l.retired {
 		f.close(ctx, l, closePolicy)
 		f.parted(ctx, l)
 	}
@@ -327,11 +245,10 @@ func (f *friend) rival(l *line) (r *line) {
 
 // onBothOver decides which of two links stays, as the other side does.
 func (f *friend) onBothOver(ctx actor.Context, m bothOver) {
-	i := f.find(m.number)
-	if i < 0 {
+	b := f.find(m.number)
+	if b == nil || b.retired {
 		return
 	}
-	b := f.lines[i]
 	a := f.rival(b)
 	if a == nil {
 		return
@@ -354,7 +271,7 @@ func (f *friend) onBothOver(ctx actor.Context, m bothOver) {
 			loser = b
 		}
 	}
-	f.close(ctx, loser, closeNormal)
+	f.retire(ctx, loser)
 	f.parted(ctx, loser)
 }
 
@@ -379,5 +296,37 @@ func (l *line) settle(ctx actor.Context, least uint32) {
 	if l.owes >= least {
 		ctx.Send(l.link, &linkpb.Settled{Charge: l.owes})
 		l.owes = 0
+	}
+}
+
+// onLeave says goodbye.
+func (f *friend) onLeave(ctx actor.Context) {
+	if f.state == over {
+		return
+	}
+	f.onFlush(ctx)
+	f.state = going
+	f.rest.Stop()
+	f.dialLater()
+	f.goodbye(ctx)
+	for len(f.retired) > 0 {
+		f.close(ctx, f.retired[0], closeGoing)
+	}
+	for _, l := range f.lines { // until they are gone they count
+		ctx.Send(l.link, &linkpb.Close{Code: closeGoing})
+	}
+	f.leftIfGone(ctx)
+}
+
+// goodbye tells the peer that this node goes offline.
+func (f *friend) goodbye(ctx actor.Context) {
+	for _, l := range f.lines {
+		ctx.Send(l.link, &enclavepb.Packet{Status: proto.Uint32(Offline), Timestamp: proto.Int64(f.now())})
+	}
+}
+
+func (f *friend) leftIfGone(ctx actor.Context) {
+	if f.state == going && len(f.lines) == 0 {
+		ctx.Send(f.friends, &left{f.address})
 	}
 }

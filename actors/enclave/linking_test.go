@@ -25,16 +25,16 @@ func TestTwoLinksOfOneDirection(t *testing.T) {
 			t.Errorf("gone: %v, %v", a.gone, b.gone)
 		}
 		b.say(shake("x", 1), words("hi"))
-		if !a.gone || b.gone {
-			t.Errorf("gone: %v, %v", a.gone, b.gone)
+		if !a.over() || b.over() {
+			t.Errorf("over: %v, %v", a.over(), b.over())
 		}
 		n.must(send("10.0.0.2", "hello"))
 		if got := b.messages(); !slices.Equal(got, []string{"hello"}) {
 			t.Errorf("heard %q", got)
 		}
 		d.Run(time.Hour)
-		if b.gone {
-			t.Error("the second link ended")
+		if !a.gone || b.over() {
+			t.Errorf("gone: %v, over: %v", a.gone, b.over())
 		}
 		w.stop()
 	})
@@ -101,12 +101,12 @@ func TestTwoLinksOfOppositeDirections(t *testing.T) {
 					t.Errorf("the newest has heard %q", got)
 				}
 				d.Run(c.after - time.Millisecond)
-				if dialled.gone || called.gone {
+				if dialled.over() || called.over() {
 					t.Error("one was closed too early")
 				}
 				d.Run(time.Millisecond)
-				if dialled.gone == c.dialledStays || called.gone != c.dialledStays {
-					t.Errorf("gone: dialled %v, called %v", dialled.gone, called.gone)
+				if dialled.over() == c.dialledStays || called.over() != c.dialledStays {
+					t.Errorf("over: dialled %v, called %v", dialled.over(), called.over())
 				}
 				d.Run(time.Hour)
 				if len(w.up(n)) != 1 || len(n.dials) != 1 {
@@ -157,8 +157,8 @@ func TestOldLinkYields(t *testing.T) {
 		a := n.serve(n.dials[0]).say(shake("x", 1))
 		d.Run(yieldAge + time.Millisecond)
 		b := n.call("10.0.0.2:5").say(shake("x", 1))
-		if !a.gone || b.gone {
-			t.Errorf("gone: %v, %v", a.gone, b.gone)
+		if !a.over() || b.over() {
+			t.Errorf("over: %v, %v", a.over(), b.over())
 		}
 		w.stop()
 	})
@@ -175,8 +175,8 @@ func TestSilentOfTwoLinks(t *testing.T) {
 		a := n.serve(n.dials[0])
 		b := n.call("10.0.0.2:5").say(shake("x", 1))
 		d.Run(bothTime)
-		if !a.gone || b.gone {
-			t.Errorf("gone: %v, %v", a.gone, b.gone)
+		if !a.over() || b.over() {
+			t.Errorf("over: %v, %v", a.over(), b.over())
 		}
 		w.stop()
 	})

@@ -31,13 +31,13 @@ func (letIn) IgnoreDeadLetterLogging() {}
 
 // stranger serves one link of somebody unknown. It listens and says nothing. What
 // it has heard holds the link's inbound credit, so the link is read no further when
-// that is spent. Once it is let in, it passes on what comes: a link stays with who
-// accepted it.
+// that is spent, and outlives the link, unless its sender says it again. Once it is
+// let in, it passes on what comes: a link stays with who accepted it.
 //
 //	parent    strangers
 //	receives  linkpb.Closed, linkpb.Malformed, enclavepb.Packet, letIn, adopted, waitOver
 //	sends     linkpb.Accepted, linkpb.Close to its link; introducing to strangers; admitted to friends; what its link says to the friend
-//	stops     when its link is gone, when nobody has decided in time
+//	stops     when its link is gone and nothing is kept, when nobody has decided in time
 type stranger struct {
 	address   string // fixed at spawn, as all of this block
 	link      *actor.PID
@@ -87,12 +87,38 @@ func (s *stranger) onStopping(ctx actor.Context) {
 	}
 }
 
-// onClosed ends with the link; what came before its end is passed on first.
+// onClosed ends with the link; what came before its end is passed on first, or waits
+// for somebody to decide.
 func (s *stranger) onClosed(ctx actor.Context) {
+	if s.gone {
+		return
+	}
 	s.gone = true
-	if !s.letIn || s.friend != nil {
+	switch {
+	case s.letIn && s.friend == nil:
+	case !s.letIn && len(s.messages) > 0 && s.first.GetId() == "":
+		s.introduce(ctx)
+	default:
 		ctx.Stop(ctx.Self())
 	}
+}
+
+// onFarewell hangs up: the caller goes offline.
+func (s *stranger) onFarewell(ctx actor.Context, m *enclavepb.Packet) {
+	if s.first != nil && m.Message != nil {
+		s.hold(ctx, m)
+	}
+	ctx.Send(s.link, &linkpb.Close{Code: closeNormal})
+	s.onClosed(ctx)
+}
+
+// introduce tells what the caller has said of itself.
+func (s *stranger) introduce(ctx actor.Context) {
+	p := &enclavepb.Presence{Alias: s.first.GetAlias(), StatusMessage: s.first.GetStatusMessage()}
+	if !s.gone {
+		p.Status = max(s.first.GetStatus(), Available)
+	}
+	ctx.Request(s.strangers, &introducing{p, len(s.messages), s.gone})
 }
 
 func (s *stranger) onPacket(ctx actor.Context, m *enclavepb.Packet) {
@@ -103,8 +129,10 @@ func (s *stranger) onPacket(ctx actor.Context, m *enclavepb.Packet) {
 	case s.letIn:
 		s.later = append(s.later, m)
 		return
+	case s.gone:
+		return
 	case m.Status != nil && m.GetStatus() == Offline:
-		ctx.Stop(ctx.Self())
+		s.onFarewell(ctx, m)
 		return
 	}
 	s.bad = 0
@@ -117,10 +145,7 @@ func (s *stranger) onPacket(ctx actor.Context, m *enclavepb.Packet) {
 	if m.Message != nil {
 		s.hold(ctx, m)
 	}
-	p := s.first
-	ctx.Request(s.strangers, &introducing{&enclavepb.Presence{
-		Alias: p.GetAlias(), Status: max(p.GetStatus(), Available), StatusMessage: p.GetStatusMessage(),
-	}, len(s.messages)})
+	s.introduce(ctx)
 }
 
 // merge keeps what a packet says of its sender.
@@ -161,6 +186,7 @@ func (s *stranger) onMalformed(ctx actor.Context, m *linkpb.Malformed) {
 		ctx.Forward(s.friend)
 	case s.letIn:
 		s.later = append(s.later, m)
+	case s.gone:
 	default:
 		if s.bad++; s.bad >= badMost {
 			ctx.Stop(ctx.Self())
@@ -168,11 +194,11 @@ func (s *stranger) onMalformed(ctx actor.Context, m *linkpb.Malformed) {
 	}
 }
 
-// onLetIn hands the link to its friend.
+// onLetIn hands the link to its friend, or what is left of it.
 func (s *stranger) onLetIn(ctx actor.Context) {
 	s.timer.Stop()
 	s.letIn = true
-	m := &admitted{address: s.address, link: s.link, torn: s.torn}
+	m := &admitted{address: s.address, link: s.link, torn: s.torn || s.gone}
 	if s.first != nil {
 		m.packets = append([]*enclavepb.Packet{s.first}, s.messages...)
 	}

@@ -21,6 +21,7 @@ type (
 	introducing struct {
 		presence *enclavepb.Presence // frozen
 		held     int                 // messages
+		gone     bool                // it has hung up
 	}
 	// letIn tells a stranger that it is a friend now. From strangers.
 	letIn struct{}
@@ -43,9 +44,10 @@ type strangers struct {
 
 	callers map[string]*waiter // owned, as all that follows; by address: who waits, or was told of a moment ago
 	links   map[string]*held   // by id of the stranger actor
+	drawn   uint64             // links so far
 }
 
-// waiter is an address that waits.
+// waiter is an address that waits, or whose messages do.
 type waiter struct {
 	address string
 	links   []*held     // oldest first; none: it has gone
@@ -54,9 +56,10 @@ type waiter struct {
 	stale   bool        // they know an older state
 }
 
-// held is one link that waits.
+// held is one link that waits, or what has been said on it.
 type held struct {
 	pid    *actor.PID // stranger
+	number uint64     // smaller: older
 	caller *waiter
 	introducing
 }
@@ -103,23 +106,46 @@ func (s *strangers) onStopping() {
 
 // onKnock keeps a link, if there is room.
 func (s *strangers) onKnock(ctx actor.Context, m *knock) {
-	w := s.callers[m.address]
-	if len(s.links) >= strangersMost || w != nil && len(w.links) >= strangersEach {
+	if !s.room(ctx, m.address) {
 		refuse(ctx, m.link)
 		return
 	}
+	w := s.callers[m.address]
 	if w == nil {
 		w = &waiter{address: m.address}
 		s.callers[m.address] = w
 	}
 	link, friends, parent := m.link, s.met.friends, ctx.Self()
-	h := &held{caller: w}
+	s.drawn++
+	h := &held{caller: w, number: s.drawn}
 	h.pid = tree.Spawn(ctx, "", tree.Spec{New: func() actor.Actor {
 		return &stranger{address: m.address, link: link, friends: friends, strangers: parent}
 	}})
 	w.links = append(w.links, h)
 	s.links[h.pid.GetId()] = h
 	s.count(ctx)
+}
+
+// room reports whether there is room for a link of an address. Who is here takes
+// of who has hung up longest ago, as far as is known.
+func (s *strangers) room(ctx actor.Context, address string) bool {
+	w := s.callers[address]
+	each := w != nil && len(w.links) >= strangersEach
+	if !each && len(s.links) < strangersMost {
+		return true
+	}
+	var oldest *held
+	for _, h := range s.links {
+		if h.gone && (!each || h.caller == w) && (oldest == nil || h.number < oldest.number) {
+			oldest = h
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	ctx.Stop(oldest.pid)
+	s.forget(ctx, oldest, false)
+	return true
 }
 
 func (s *strangers) count(ctx actor.Context) {
@@ -172,7 +198,7 @@ func (s *strangers) onRequestDue(ctx actor.Context, m requestDue) {
 func (w *waiter) contact() *enclavepb.Contact {
 	c := &enclavepb.Contact{Address: w.address, State: enclavepb.State_STATE_PENDING}
 	for _, h := range w.links {
-		if h.presence != nil {
+		if h.presence != nil && (c.Presence == nil || !h.gone) {
 			c.Presence = h.presence
 		}
 		c.Held += uint32(h.held)

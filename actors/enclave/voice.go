@@ -79,11 +79,10 @@ func packet(k *enclavepb.Kept) *enclavepb.Packet {
 
 // onTaken goes on when a link has taken letters.
 func (f *friend) onTaken(ctx actor.Context, m *linkpb.Taken) {
-	i := f.find(m.GetCharge())
-	if i < 0 {
+	l := f.find(m.GetCharge())
+	if l == nil {
 		return
 	}
-	l := f.lines[i]
 	if _, there := ctx.ActorSystem().ProcessRegistry.Get(l.link); !there {
 		return // a link that ends answers for what nobody will take, too
 	}

@@ -392,6 +392,7 @@ type end struct {
 	given    uint32
 	dead     bool // nothing arrives any more
 	closed   bool // by Close
+	hushed   bool // by Close that listens
 	stubborn bool // it does not close
 	gone     bool
 }
@@ -457,6 +458,10 @@ func (e *end) receive(ctx actor.Context) {
 		if e.stubborn {
 			return
 		}
+		if m.GetListen() && e.server != nil {
+			e.hush()
+			return
+		}
 		e.closed = true
 		if e.server == nil {
 			e.leave()
@@ -485,6 +490,20 @@ func (e *end) receive(ctx actor.Context) {
 		e.onMessage(ctx)
 	}
 }
+
+// hush ends this side of the connection.
+func (e *end) hush() {
+	if e.hushed || e.dead {
+		return
+	}
+	e.hushed = true
+	if e.other != nil {
+		e.other.bring(nil)
+	}
+}
+
+// over reports that the node says nothing any more.
+func (e *end) over() bool { return e.gone || e.hushed }
 
 // leave ends the connection for the other side, behind what was sent.
 func (e *end) leave() {
@@ -604,7 +623,7 @@ func (e *end) writeAll(m *enclavepb.Packets) {
 }
 
 func (e *end) write(p *enclavepb.Packet) {
-	if e.dead {
+	if e.dead || e.hushed {
 		return
 	}
 	if e.other == nil {

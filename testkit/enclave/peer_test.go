@@ -2,7 +2,9 @@ package enclave
 
 import (
 	"fmt"
+	"net"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,5 +164,50 @@ func TestMessagesWait(t *testing.T) {
 	Until(t, "messages", func() bool { return len(p.Heard(h.IP)) >= len(want) })
 	if got := p.Heard(h.IP); !slices.Equal(got, want) {
 		t.Errorf("heard %q", got)
+	}
+}
+
+// TestAnotherMakeCallsAgain has a peer say things, hang up, and call again at once, over
+// and over: what was said on one connection is heard though the next is there already.
+func TestAnotherMakeCallsAgain(t *testing.T) {
+	const rounds, each, kept = 36, 200, 8
+	h := house(t)
+	ip := "127.0.7.30"
+	h.Must(Add(ip, "Other"))
+	p := &Peer{alias: "other", spelling: Classic}
+	var open []net.Conn
+	next := map[string]int{}
+	for i := range rounds {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}, Timeout: Patience}
+		c, err := d.Dial("tcp", h.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, c)
+		available := Available
+		b := p.encode(packet{Alias: &p.alias, Status: &available})
+		for j := range each {
+			text := fmt.Sprint(i, " ", j)
+			b = append(b, p.encode(packet{Message: &text})...)
+		}
+		if _, err := c.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if i%(kept+1) == kept {
+			Until(t, "all that was said", func() bool { return len(said(h, ip)) >= (i+1)*each })
+		}
+	}
+	for _, text := range said(h, ip) { // in order, of each connection
+		round, number, _ := strings.Cut(text, " ")
+		if number != fmt.Sprint(next[round]) {
+			t.Fatalf("heard %q, want number %d", text, next[round])
+		}
+		next[round]++
+	}
+	for _, c := range open {
+		_ = c.Close()
 	}
 }
