@@ -23,7 +23,7 @@ const (
 // figures is one kind of this node's figures, and who waits for them: all get
 // the same.
 type figures struct {
-	askers []*meshpb.Packet // their commands; empty: nothing is being asked
+	askers []*received // their commands; empty: nothing is being asked
 	round  uint64
 	late   *tree.Timer
 }
@@ -37,30 +37,34 @@ type statsOver struct {
 // IgnoreDeadLetterLogging marks messages that may find commands stopped.
 func (statsOver) IgnoreDeadLetterLogging() {}
 
-// onCommand passes a command on to who answers it.
-func (c *commands) onCommand(ctx actor.Context, m *received) {
+// onCommand passes a command on to who answers it, or reports that this is done.
+func (c *commands) onCommand(ctx actor.Context, m *received) (passed bool) {
 	toAll := m.packet.GetDestination() == everyone
 	switch m.packet.GetCommand().GetName() {
 	case cmdHello: // the router knows, and nobody answers
 	case cmdConnection, cmdToken, cmdLatency:
 		if toAll {
 			c.refuse(ctx, m.packet, reasonOneOnly)
-			return
+			return false
 		}
-		ctx.Send(c.met.peers, &inquiry{m.packet, m.from})
+		ctx.Send(c.met.peers, &inquiry{m.packet, m.from, m.loan})
+		return true
 	case cmdNodes:
-		ctx.Send(c.met.peers, &inquiry{m.packet, m.from})
+		ctx.Send(c.met.peers, &inquiry{m.packet, m.from, m.loan})
+		return true
 	case cmdChannels, cmdReserved, cmdReserve, cmdUnreserve, cmdSync:
-		ctx.Send(c.met.reservations, &inquiry{m.packet, m.from})
+		ctx.Send(c.met.reservations, &inquiry{m.packet, m.from, m.loan})
+		return true
 	case cmdNodeStats:
-		c.gather(ctx, m.packet, &c.node, c.met.Stats, &relaypb.NodeStatsRequest{}, statsOver{host: false, round: c.node.round + 1})
+		c.gather(ctx, m, &c.node, c.met.Stats, &relaypb.NodeStatsRequest{}, statsOver{host: false, round: c.node.round + 1})
 	case cmdHostStats:
-		c.gather(ctx, m.packet, &c.host, c.met.Host, &relaypb.HostStatsRequest{}, statsOver{host: true, round: c.host.round + 1})
+		c.gather(ctx, m, &c.host, c.met.Host, &relaypb.HostStatsRequest{}, statsOver{host: true, round: c.host.round + 1})
 	default:
 		if !toAll { // a newer node asks all, and those that know will answer
 			c.refuse(ctx, m.packet, reasonUnknown)
 		}
 	}
+	return false
 }
 
 // refuse answers a command that this node does not carry out.
@@ -72,13 +76,13 @@ func (c *commands) answer(ctx actor.Context, p *meshpb.Packet, r *meshpb.Respons
 	ctx.Send(c.met.router, &post{destination: p.GetSource(), response: r, to: p})
 }
 
-// gather asks for figures, unless that is under way: then p is answered with
+// gather asks for figures, unless that is under way: then m is answered with
 // the same.
-func (c *commands) gather(ctx actor.Context, p *meshpb.Packet, f *figures, from *actor.PID, question any, over statsOver) {
+func (c *commands) gather(ctx actor.Context, m *received, f *figures, from *actor.PID, question any, over statsOver) {
 	if from == nil || len(f.askers) == askersMost {
 		return // it is silent, as a node that is too busy
 	}
-	if f.askers = append(f.askers, p); len(f.askers) > 1 {
+	if f.askers = append(f.askers, m); len(f.askers) > 1 {
 		return
 	}
 	f.round = over.round
@@ -86,12 +90,18 @@ func (c *commands) gather(ctx actor.Context, p *meshpb.Packet, f *figures, from 
 	ctx.Request(from, question)
 }
 
-// tell answers all who wait for figures.
+// tell answers all who wait for figures, but for those behind a link that had too
+// much of them.
 func (c *commands) tell(ctx actor.Context, f *figures, r *meshpb.Response) {
 	f.late.Stop()
 	r.Ok = proto.Bool(true)
-	for _, p := range f.askers {
-		c.answer(ctx, p, r)
+	now, bytes := time.Now(), proto.Size(r)
+	c.spent.age(now)
+	for _, m := range f.askers {
+		if c.spent.may(m.from, now) {
+			c.spent.note(m.from, bytes, now)
+			c.answer(ctx, m.packet, r)
+		}
 	}
 	f.askers = nil
 }

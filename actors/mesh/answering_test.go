@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,6 +128,36 @@ func TestFiguresOfNobody(t *testing.T) {
 		b.tell(&relaypb.NodeStats{})
 		if len(b.posts) != askersMost || len(b.questions) != 1 {
 			t.Errorf("%d answers, %d questions", len(b.posts), len(b.questions))
+		}
+		b.stop()
+	})
+}
+
+// TestFiguresForOneLink: figures are long, and commands for them are short. Who
+// asks over one link gets so much of them; others get theirs.
+func TestFiguresForOneLink(t *testing.T) {
+	testkit.Seeds(t, 2, func(t *testing.T, d *testkit.Driver) {
+		b := commandsBureau(t, d)
+		long := &relaypb.NodeStats{}
+		for i := range 10_000 {
+			long.Channels = append(long.Channels, &relaypb.ChannelStats{Name: fmt.Sprint(strings.Repeat("x", 100), i)})
+		}
+		for i := range uint64(500) {
+			b.tell(command(fmt.Sprint("n", i), "self", cmdNodeStats, i))
+		}
+		honest := command("honest", "self", cmdNodeStats, 1)
+		honest.from = "honest"
+		b.tell(honest)
+		b.tell(long)
+		if n := len(b.posts); n < 5 || n > 50 || b.posts[n-1].destination != "honest" {
+			t.Errorf("%d answers", n)
+		}
+		b.posts = nil
+		d.Run(time.Minute)
+		b.tell(command("n1", "self", cmdNodeStats, 1000))
+		b.tell(long)
+		if len(b.posts) != 1 {
+			t.Errorf("%d answers after a minute", len(b.posts))
 		}
 		b.stop()
 	})

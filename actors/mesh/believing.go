@@ -3,6 +3,7 @@ package mesh
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -174,13 +175,26 @@ func (r *router) tellGone(ctx actor.Context, v *vertex) {
 	ctx.Send(r.met.commands, &gone{v.name})
 }
 
-// accuse remembers a packet that was dropped.
+// accuse remembers a packet that was dropped, by what it takes to know it again.
 func (r *router) accuse(p *meshpb.Packet, from string) {
 	if len(r.suspects) >= suspectsMost {
 		r.drop(tree.MeshSpoofed)
 		return
 	}
-	r.suspects = append(r.suspects, suspect{sighting: sighting{p, from, r.now}})
+	r.suspects = append(r.suspects, suspect{sighting: sighting{outline(p), from, r.now}})
+}
+
+// outline is a packet without what it carries: as much as seenSets.known looks at.
+// It shares nothing with the packet, so that its frame, which its link's credit no
+// longer pays for, does not stay.
+func outline(p *meshpb.Packet) *meshpb.Packet {
+	o := &meshpb.Packet{
+		Source: strings.Clone(p.Source), Destination: strings.Clone(p.Destination), Boot: p.Boot, Seq: p.Seq, Nonce: strings.Clone(p.Nonce),
+	}
+	if p.Response != nil {
+		o.Response = &meshpb.Response{}
+	}
+	return o
 }
 
 // convict counts the suspects that were forged, and ends links that many of them

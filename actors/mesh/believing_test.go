@@ -105,6 +105,31 @@ func TestNumbersByAnotherLink(t *testing.T) {
 	}
 }
 
+// TestOutlines checks that what is kept of a packet is known as it is, and is
+// nothing of what it carries.
+func TestOutlines(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	own := &vertex{name: "a"}
+	own.windows.begin(1, now)
+	for i, p := range []*meshpb.Packet{
+		{Source: "a", Destination: "*", Boot: 1, Seq: 7, Message: &meshpb.Message{Payload: []byte("1")}},
+		{Source: "a", Destination: "*", Boot: 2, Seq: 7, Message: &meshpb.Message{Payload: []byte("1")}},
+		{Source: "a", Destination: "b", Nonce: "some text", Command: &meshpb.Command{Name: cmdNodes}, Json: []byte("{}")},
+		{Source: "a", Destination: "b", Boot: 1, Seq: 7, Response: &meshpb.Response{Reason: "none"}, Via: []string{"c"}},
+		{Source: "a", Destination: "c", Boot: 1, Seq: 7, Response: &meshpb.Response{}},
+	} {
+		for _, v := range []*vertex{nil, own} {
+			s, o := newSeenSets(), outline(p)
+			if s.known(v, o) || !s.first(v, p, now, true) || !s.known(v, o) {
+				t.Errorf("packet %d is not known by its outline", i)
+			}
+		}
+		if o := outline(p); weigh(o) > packetBytes+32 || o.Message != nil || o.Command != nil || o.Json != nil {
+			t.Errorf("packet %d: %v is kept", i, o)
+		}
+	}
+}
+
 // TestNameTaken has nodes come whose name another one may have.
 func TestNameTaken(t *testing.T) {
 	testkit.Seeds(t, 3, func(t *testing.T, d *testkit.Driver) {

@@ -144,7 +144,7 @@ func (c *clerk) inquire(source string, m *meshpb.Command) *meshpb.Response {
 	c.t.Helper()
 	last[*post](c)
 	p := &meshpb.Packet{Source: source, Destination: "*", Command: m}
-	c.send(&inquiry{p, source})
+	c.send(&inquiry{packet: p, from: source})
 	got := last[*post](c)
 	if got == nil {
 		return nil

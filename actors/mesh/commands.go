@@ -13,7 +13,7 @@ import (
 //
 //	parent    node
 //	receives  meshpb.AskRequest, posted, received, gone, askOver, relaypb.NodeStats, relaypb.HostStats, statsOver
-//	sends     post to router; meshpb.AskResponse to askers; inquiry to peers and reservations;
+//	sends     post, dealt to router; meshpb.AskResponse to askers; inquiry to peers and reservations;
 //	          relaypb.NodeStatsRequest to stats; relaypb.HostStatsRequest to host
 //	stops     with the node; who asked is told nothing
 type commands struct {
@@ -25,6 +25,7 @@ type commands struct {
 	tickets uint64          // drawn so far
 	node    figures
 	host    figures
+	spent   spending // on them
 
 	unasked *tree.Counter // set by Started
 }
@@ -33,7 +34,7 @@ type commands struct {
 type nonce struct{ boot, seq uint64 }
 
 func newCommands(o *Options, met *meet) actor.Actor {
-	return &commands{o: o, met: met, asks: map[uint64]*ask{}, open: map[nonce]*ask{}}
+	return &commands{o: o, met: met, asks: map[uint64]*ask{}, open: map[nonce]*ask{}, spent: spending{}}
 }
 
 func (c *commands) Receive(ctx actor.Context) {
@@ -62,11 +63,17 @@ func (c *commands) Receive(ctx actor.Context) {
 }
 
 func (c *commands) onReceived(ctx actor.Context, m *received) {
+	passed := false
+	defer func() { // also when it fails: the link would wait for ever
+		if !passed {
+			repay(ctx, c.met, m.loan)
+		}
+	}()
 	switch {
 	case m.packet.GetResponse() != nil:
 		c.onResponse(ctx, m.packet)
 	case m.packet.GetCommand() != nil:
-		c.onCommand(ctx, m)
+		passed = c.onCommand(ctx, m)
 	}
 }
 

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
+	"parley/messages/linkpb"
 	"parley/messages/meshpb"
 	"parley/testkit"
 )
@@ -287,4 +290,21 @@ func TestNames(t *testing.T) {
 	if clip("abc") != "abc" || len(clip(strings.Repeat("a", 100))) != 64 {
 		t.Error("clip does not clip")
 	}
+}
+
+// TestLateOpened: the process stood still for longer than a ticket is good for,
+// and the link comes before the timer that says so.
+func TestLateOpened(t *testing.T) {
+	testkit.Seeds(t, 8, func(t *testing.T, d *testkit.Driver) {
+		y := newYard(t, d, Options{Neighbors: []Neighbor{{Name: "far", URL: "ws://far.example"}}}, "peers", newPeers)
+		link := y.paper("late link", func(actor.Context) {})
+		time.Sleep(ticketLife + time.Second)
+		y.sys.Root.RequestWithCustomSender(y.pid, &linkpb.Opened{Protocol: "mesh", Member: 77, Ticket: y.dials[0].GetTicket()}, link)
+		d.Settle()
+		d.Run(redialMost)
+		if len(y.dials) < 2 {
+			t.Error("the neighbor is not dialled any more")
+		}
+		y.stop()
+	})
 }

@@ -47,14 +47,16 @@ type (
 	}
 	// received is a command or response for this node. From router to commands.
 	received struct {
-		packet *meshpb.Packet
-		from   string // peer that it came over
+		packet *meshpb.Packet // without its raw form
+		from   string         // peer that it came over
+		loan   uint64         // comes back in dealt; 0: nothing was lent
 	}
 	// inquiry is a command for this node. From commands to who answers it, with a
 	// post to the router.
 	inquiry struct {
 		packet *meshpb.Packet
 		from   string
+		loan   uint64 // likewise
 	}
 	// heard is what a hello says of a node's record. From router to reservations.
 	heard struct {

@@ -24,6 +24,7 @@ const (
 // onInquiry answers commands about links. Source: gateways/mesh/PROTOCOL.md,
 // Commands.
 func (p *peers) onInquiry(ctx actor.Context, m *inquiry) {
+	defer repay(ctx, p.met, m.loan)
 	c := m.packet.GetCommand()
 	switch c.GetName() {
 	case cmdNodes:
@@ -31,7 +32,7 @@ func (p *peers) onInquiry(ctx actor.Context, m *inquiry) {
 	case cmdLatency:
 		p.answer(ctx, m.packet, p.latency(c.GetNode()))
 	case cmdToken:
-		p.answer(ctx, m.packet, p.token(c.GetNode()))
+		p.answer(ctx, m.packet, p.token(m))
 	case cmdConnection:
 		p.introduce(ctx, m.packet)
 	}
@@ -58,14 +59,19 @@ func (p *peers) latency(node string) *meshpb.Response {
 }
 
 // token answers get-connection-token, for the node that the token is to be for.
-func (p *peers) token(node string) *meshpb.Response {
-	if !p.o.Accept || !validName(node) || node == p.o.Name {
+// Only a peer introduces others: places are kept for tokens, and who is far away
+// could take all of them.
+func (p *peers) token(m *inquiry) *meshpb.Response {
+	node, by := m.packet.GetCommand().GetNode(), m.packet.GetSource()
+	switch {
+	case !p.o.Accept || !validName(node) || node == p.o.Name:
 		return failure(reasonClosed)
-	}
-	if p.full(node, p.spare()) {
+	case by != m.from || by != p.o.Name && p.linked[by] == nil:
+		return failure(reasonUnlinked)
+	case p.full(node, p.spare()):
 		return failure(reasonBusy)
 	}
-	token, ok := p.tokens.issue(node, time.Now())
+	token, ok := p.tokens.issue(node, by, time.Now())
 	if !ok {
 		return failure(reasonBusy)
 	}

@@ -147,7 +147,7 @@ func (x *islander) onParcel(ctx actor.Context, m *islandParcel) {
 		x.heard[p.GetSource()] = time.Now()
 		ctx.Send(x.pid, &heard{node: p.GetSource(), boot: p.GetCommand().GetHello().GetBoot(), ver: p.GetCommand().GetHello().GetVer()})
 	default:
-		ctx.Send(x.pid, &inquiry{p, x.net.nodes[m.from].name})
+		ctx.Send(x.pid, &inquiry{packet: p, from: x.net.nodes[m.from].name})
 	}
 }
 

@@ -51,7 +51,7 @@ func TestRecordsAreBounded(t *testing.T) {
 	if len(greedy.entries) != 6 || greedy.left != 4 || !r.wanting(greedy, now.Add(time.Hour)) || r.wanting(greedy, now) {
 		t.Errorf("%d entries and %d are missing", len(greedy.entries), greedy.left)
 	}
-	r.correct(toldOf("greedy", "greedy", 10, 10), 1, 10, now)
+	r.correct(toldOf("greedy", "greedy", 10, 10), greedy.extent, now)
 	if len(greedy.entries) != 10 || r.blind() || r.wanting(greedy, now.Add(time.Hour)) {
 		t.Errorf("told anew it has %d entries, blind %v", len(greedy.entries), r.blind())
 	}
@@ -120,7 +120,7 @@ func TestInventedNodes(t *testing.T) {
 	if !r.blind() || !r.wanting(rec, now.Add(time.Hour)) {
 		t.Error("a node is there, and what is missing of it does not matter")
 	}
-	r.correct(toldOf("new", "new", 1, 4), 1, 1, now)
+	r.correct(toldOf("new", "new", 1, 4), r.nodes["new"].extent, now)
 	if r.blind() || r.size != 14 {
 		t.Errorf("blind %v, %d entries of those that are there", r.blind(), r.size)
 	}

@@ -68,20 +68,6 @@ func (r *router) unlink(ctx actor.Context, l *lane) {
 	}
 }
 
-// handOver tells a new peer what the nodes on this side said last: until they say
-// it again, it would hold what it knows of them for true, or know nothing.
-func (r *router) handOver(l *lane) {
-	if !r.o.Relay || l.foreign {
-		return
-	}
-	r.topology.refresh()
-	for _, v := range r.topology.reach {
-		if p := v.said.packet; p != nil && v != l.at && r.now.Sub(v.said.at) < handedFor && p.Hops+1 < maxHops {
-			r.out.send(r.out.copied(p), []*lane{l})
-		}
-	}
-}
-
 // handedFor is how old a hello may be that is told to a new peer: who lives has
 // said another one since, see helloEvery.
 const handedFor = 15 * time.Second

@@ -175,7 +175,7 @@ func TestReserveAnswers(t *testing.T) {
 			t.Errorf("nonsense was answered %v", r)
 		}
 		p := &meshpb.Packet{Source: "far", Boot: 2, Command: &meshpb.Command{Name: cmdReserve, Channel: "bad", Boot: 1, Ver: ver + 1}}
-		c.send(&inquiry{p, "far"})
+		c.send(&inquiry{packet: p, from: "far"})
 		if last[*post](c) != nil || c.me.records.effective("bad") != nil {
 			t.Error("a change of another start was taken")
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
 
 	"parley/actors/tree"
 	"parley/messages/meshpb"
@@ -70,6 +71,7 @@ type (
 		stats *relaypb.NodeStats // nil: nothing yet
 		host  *relaypb.HostStats // likewise
 		at    time.Time          // of stats
+		bytes [2]int             // of stats and host, on the wire
 	}
 	// edge is a link by its ends; a is the smaller name.
 	edge struct{ a, b string }
@@ -222,9 +224,32 @@ func (m *master) of(node string) *nodeFigures {
 	return f
 }
 
+// figuresMost is what all figures of others may be on the wire, in bytes: nodes can
+// be invented, and their figures be as long as a frame.
+const figuresMost = 64 << 20
+
+// room notes how many bytes a node's figures of one kind are, and reports whether
+// there is room for them.
+func (m *master) room(node string, kind int, s proto.Message) bool {
+	f, size := m.of(node), proto.Size(s)
+	f.bytes[kind] = 0
+	sum := size
+	for _, g := range m.figures {
+		sum += g.bytes[0] + g.bytes[1]
+	}
+	if sum > figuresMost {
+		return false
+	}
+	f.bytes[kind] = size
+	return true
+}
+
 func (m *master) onStats(_ actor.Context, node string, s *relaypb.NodeStats) {
 	f := m.of(node)
-	f.stats, f.at = s, m.o.Now()
+	f.stats, f.at = nil, time.Time{}
+	if node == m.o.Name || m.room(node, 0, s) {
+		f.stats, f.at = s, m.o.Now()
+	}
 }
 
 func (m *master) pollNodes(ctx actor.Context) {
@@ -250,7 +275,9 @@ func (m *master) pollHosts(ctx actor.Context) {
 	m.ask(ctx, everyone, &meshpb.Command{Name: cmdHostStats}, func(_ actor.Context, r *meshpb.AskResponse) {
 		for _, a := range r.GetAnswers() {
 			if s := a.GetResponse().GetHostStats(); s != nil {
-				m.of(a.GetNode()).host = s
+				if m.of(a.GetNode()).host = nil; m.room(a.GetNode(), 1, s) {
+					m.of(a.GetNode()).host = s
+				}
 			}
 		}
 	})

@@ -10,6 +10,7 @@ import (
 
 	"parley/actors/tree"
 	"parley/messages/meshpb"
+	"parley/messages/relaypb"
 	"parley/testkit"
 )
 
@@ -276,4 +277,29 @@ func TestMasterPolls(t *testing.T) {
 		}
 		w.stop()
 	})
+}
+
+// TestFiguresOfTheInvented: what a master keeps of figures is bounded; its own are
+// kept whatever others say, and who is heard again with less has room again.
+func TestFiguresOfTheInvented(t *testing.T) {
+	m := newMaster(&Options{Name: "self", Now: time.Now}, &meet{}).(*master)
+	long := &relaypb.NodeStats{Channels: []*relaypb.ChannelStats{{Name: strings.Repeat("x", 1<<20)}}}
+	for i := range 200 {
+		m.onStats(nil, fmt.Sprint("n", i), long)
+	}
+	m.onStats(nil, "self", long)
+	kept := 0
+	for _, f := range m.figures {
+		if f.stats != nil {
+			kept++
+		}
+	}
+	if kept < 60 || kept > 64 || m.figures["self"].stats == nil {
+		t.Errorf("%d are kept", kept)
+	}
+	m.onStats(nil, "n0", &relaypb.NodeStats{})
+	m.onStats(nil, "n199", long)
+	if m.figures["n199"].stats == nil || m.figures["n0"].stats == nil {
+		t.Error("there is no room after there was made some")
+	}
 }

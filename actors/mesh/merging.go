@@ -105,15 +105,56 @@ func (r *records) hear(node string, boot, ver uint64, now time.Time) *record {
 // behind tells whether a node has spoken of another record than is known of it.
 func (rec *record) behind() bool { return rec.told > rec.ver || rec.doubt }
 
+// unsaid reports whether a peer tells of another node what that one has to bear
+// out itself: more than it has spoken of, or a later start, or, of a foreign one,
+// anything. Else anybody could replace anybody's record. Of a node that is not
+// known nobody has anything better. bare is a record that only tells how far it is.
+func (r *records) unsaid(m telling, bare bool) bool {
+	rec := r.nodes[m.node]
+	switch {
+	case rec == nil || m.node == m.from || m.boot < rec.boot:
+		return false
+	case m.boot > rec.boot: // that of a foreign one is 0
+		return true
+	}
+	return m.ver > rec.told || bare && m.ver > rec.ver
+}
+
+// denied reports whether two peers tell of another node's record in one version,
+// and not the same: one of them lies.
+func (r *records) denied(m telling) bool {
+	rec := r.nodes[m.node]
+	if rec == nil || m.node == m.from || m.boot != rec.boot || m.ver != rec.ver || m.partial || rec.isPartial() {
+		return false
+	}
+	return !r.same(rec, m.entries)
+}
+
+// same reports whether a record has these entries, and no others.
+func (r *records) same(rec *record, entries iter.Seq2[string, claim]) bool {
+	n := 0
+	for name, c := range entries {
+		if have := r.entry(rec, name); have == nil || *have != c {
+			return false
+		}
+		n++
+	}
+	return n == len(rec.entries)
+}
+
 // correct takes a whole record from the node that it is of, and reports whether
 // it is newer than what was known. It also counts when it is not: others may
 // have told lies. Only that it crossed changes of the same node must be ruled
-// out, so knownBoot and knownVer are what was known when it was asked for.
-func (r *records) correct(m telling, knownBoot, knownVer uint64, now time.Time) bool {
+// out, so known is how far it was known when it was asked for.
+func (r *records) correct(m telling, known extent, now time.Time) bool {
+	rec := r.nodes[m.node]
+	if rec != nil && known.boot == m.boot && rec.boot == m.boot && rec.told == known.told && rec.told > m.ver {
+		r.forgetPending(rec) // there never was so much, it says now
+		rec.told = m.ver
+	}
 	if r.merge(m, now) {
 		return true
 	}
-	rec := r.nodes[m.node]
 	if rec == nil || m.boot == 0 {
 		return false
 	}
@@ -121,7 +162,7 @@ func (r *records) correct(m telling, knownBoot, knownVer uint64, now time.Time) 
 	switch {
 	case rec.boot == m.boot && rec.ver == m.ver:
 		r.replace(rec, m)
-	case rec.boot == knownBoot && rec.ver == knownVer:
+	case rec.boot == known.boot && rec.ver == known.ver:
 		r.forgetPending(rec)
 		rec.told = 0
 		r.replace(rec, m)

@@ -44,6 +44,10 @@ func (r *router) early(v *vertex, p *meshpb.Packet, from string) bool {
 	if v.hellos.late.packet != nil {
 		r.drop(tree.MeshHello)
 	}
+	if !r.keeps(p, from) {
+		r.drop(tree.MeshHello)
+		return true
+	}
 	v.hellos.late.renew(p, from, r.now)
 	return true
 }

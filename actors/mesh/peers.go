@@ -33,7 +33,7 @@ func SetMaxLinks(ctx actor.SenderContext, m *Mesh, links int) {
 //
 //	parent    node
 //	receives  linkpb.Opened, meshpb.AdmitRequest, meshpb.PeersRequest, meshpb.DialFailed, presented, timed, synced, inquiry, returned, reach, dialDue, dialLate, lonely, surveyed, located, setMaxLinks
-//	sends     linked, unlinked to router, hello, commands, reservations, scout; measured to hello; post, whereabouts to router; admit, dismiss to peer; reached to scout; meshpb.AdmitResponse, meshpb.PeersResponse to askers; messages.Multicast to shards; linkpb.Close to links; relaypb.Ailment to health; uipb.Stage to status
+//	sends     linked, unlinked to router, hello, commands, reservations, scout; measured to hello; post, dealt, whereabouts to router; admit, dismiss to peer; reached to scout; meshpb.AdmitResponse, meshpb.PeersResponse to askers; messages.Multicast to shards; linkpb.Close to links; relaypb.Ailment to health; uipb.Stage to status
 //	stops     with the node
 type peers struct {
 	o     *Options // fixed at spawn, as all of this block
@@ -169,6 +169,9 @@ func (p *peers) onOpened(ctx actor.Context, m *linkpb.Opened) {
 	if t == nil || !time.Now().Before(t.until) {
 		p.dropTicket(m.GetTicket())
 		refuse(ctx, link)
+		if t != nil && t.side == Dialled { // its timer will not say so any more
+			p.fruitless(ctx, t, "no connection in time", false)
+		}
 		return
 	}
 	p.dropTicket(t.id)

@@ -71,7 +71,7 @@ func TestPool(t *testing.T) {
 			t.Errorf("there is less room now: %v", r)
 		}
 		y.strands[0].wantOpen()
-		if r := y.inquire("x", &meshpb.Command{Name: cmdToken, Node: "x"}); r.GetOk() || r.GetReason() != reasonBusy {
+		if r := y.inquire(y.o.Name, &meshpb.Command{Name: cmdToken, Node: "x"}); r.GetOk() || r.GetReason() != reasonBusy {
 			t.Errorf("a token for a place that is not there: %v", r)
 		}
 		y.ask(&setMaxLinks{9})
@@ -97,7 +97,7 @@ func TestPlacesForThoseWhoWereTold(t *testing.T) {
 		y.enter("b").say(hand("b"))
 		y.admit(y.tokenFor("c"), "c")
 		y.tokenFor("d") // waits to be used
-		if r := y.inquire("e", &meshpb.Command{Name: cmdToken, Node: "e"}); r.GetReason() != reasonBusy {
+		if r := y.inquire(y.o.Name, &meshpb.Command{Name: cmdToken, Node: "e"}); r.GetReason() != reasonBusy {
 			t.Errorf("a token for the last place: %v", r)
 		}
 		if y.ask(&reach{name: "e", url: "ws://e.example/", token: "t"}); len(y.dials) > 0 {
@@ -259,6 +259,38 @@ func TestInquiries(t *testing.T) {
 			want(&meshpb.Command{Name: cmdToken, Node: node}, &meshpb.Response{Ok: no, Reason: reasonClosed})
 		}
 		c.wantOpen()
+		y.stop()
+	})
+}
+
+// TestTokensArePeersBusiness: who is no peer, or asks by way of another, could use
+// up what peers may have for others.
+func TestTokensArePeersBusiness(t *testing.T) {
+	testkit.Seeds(t, 2, func(t *testing.T, d *testkit.Driver) {
+		y := newYard(t, d, Options{MaxLinks: 200}, "peers", newPeers)
+		y.enter("b").say(hand("b"))
+		y.enter("c").say(hand("c"))
+		ask := func(source, from, node string) *meshpb.Response {
+			y.posts = nil
+			y.ask(&inquiry{packet: &meshpb.Packet{Source: source, Command: &meshpb.Command{Name: cmdToken, Node: node}}, from: from})
+			return y.posts[0].response
+		}
+		token := ask("b", "b", "x").GetConnection().GetToken()
+		for i := range 2 * tokensMost {
+			for _, of := range [][2]string{{"far", "c"}, {"b", "c"}} {
+				if r := ask(of[0], of[1], fmt.Sprint("n", i)); r.GetReason() != reasonUnlinked {
+					t.Fatalf("%s over %s was answered %v", of[0], of[1], r)
+				}
+			}
+			ask("c", "c", fmt.Sprint("n", i))
+		}
+		ask("c", "c", "x")
+		if r := ask("b", "b", "y"); r.GetConnection().GetToken() == "" {
+			t.Errorf("a peer is answered %v", r)
+		}
+		if r := y.admit(token, "x"); r.GetTicket() == 0 {
+			t.Errorf("a token that b asked for is not good any more: %v", r)
+		}
 		y.stop()
 	})
 }

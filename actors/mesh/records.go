@@ -32,16 +32,20 @@ type (
 		name  string
 		claim *claim // nil: it was closed
 	}
+	// extent is how far a record is known.
+	extent struct {
+		boot, ver uint64 // 0: it is foreign, or not heard yet
+		told      uint64 // largest ver of this boot that the node has spoken of
+	}
 	// record is what one node has open. Only that node changes it.
 	record struct {
-		node      string
-		boot, ver uint64 // 0: it is foreign, or not heard yet
-		entries   map[*held]*claim
-		foreign   bool
-		via       bool // what a foreign peer says is reserved, by whom it does not say
+		node string
+		extent
+		entries map[*held]*claim
+		foreign bool
+		via     bool // what a foreign peer says is reserved, by whom it does not say
 
 		fresh   time.Time        // when the node was last heard
-		told    uint64           // largest ver of this boot that the node has spoken of
 		pending map[uint64]delta // by ver, beyond the next one; nil: none
 		doubt   bool             // the node spoke of less than is known of it
 		keeping
@@ -72,7 +76,7 @@ type records struct {
 
 func newRecords(self string, boot uint64) *records {
 	return &records{
-		own:   &record{node: self, boot: boot, entries: map[*held]*claim{}},
+		own:   &record{node: self, extent: extent{boot: boot}, entries: map[*held]*claim{}},
 		nodes: map[string]*record{}, vias: map[string]*record{}, names: map[string]*held{}, kept: newKept(),
 	}
 }
@@ -146,7 +150,7 @@ func (r *records) of(node, from string, boot uint64, now time.Time) *record {
 			r.left++
 			return nil
 		}
-		rec = &record{node: node, boot: boot, foreign: boot == 0, entries: map[*held]*claim{}, fresh: now}
+		rec = &record{node: node, extent: extent{boot: boot}, foreign: boot == 0, entries: map[*held]*claim{}, fresh: now}
 		r.nodes[node] = rec
 		r.lodge(rec)
 	}
@@ -159,7 +163,7 @@ func (r *records) of(node, from string, boot uint64, now time.Time) *record {
 // begin is what a node's larger boot means: what it had open before is gone.
 func (r *records) begin(rec *record, boot uint64) {
 	r.empty(rec)
-	rec.boot, rec.ver, rec.told, rec.foreign, rec.doubt = boot, 0, 0, false, false
+	rec.extent, rec.foreign, rec.doubt = extent{boot: boot}, false, false
 	r.whole(rec, 0)
 }
 
@@ -176,6 +180,8 @@ func (r *records) change(node, from string, boot, ver uint64, d delta, now time.
 	rec.fresh = now
 	rec.told = max(rec.told, ver)
 	switch {
+	case ver == rec.ver && !rec.isPartial() && !r.made(rec, d):
+		rec.doubt = true // whoever told that version said something else
 	case ver <= rec.ver:
 	case ver == rec.ver+1:
 		r.apply(rec, d)
@@ -192,6 +198,15 @@ func (r *records) change(node, from string, boot, ver uint64, d delta, now time.
 		}
 	}
 	return rec
+}
+
+// made reports whether a record is as a change left it.
+func (r *records) made(rec *record, d delta) bool {
+	c := r.entry(rec, d.name)
+	if c == nil || d.claim == nil {
+		return c == nil && d.claim == nil
+	}
+	return *c == *d.claim
 }
 
 func (r *records) apply(rec *record, d delta) {

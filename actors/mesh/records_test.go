@@ -135,7 +135,7 @@ func TestRecordsAgainstLedger(t *testing.T) {
 				if rec == nil {
 					return
 				}
-				r.correct(telling{node, node, n.boot, n.ver(), sorted(n.states[n.boot][n.ver()]), false}, rec.boot, rec.ver, now)
+				r.correct(telling{node, node, n.boot, n.ver(), sorted(n.states[n.boot][n.ver()]), false}, rec.extent, now)
 				if rec.boot != n.boot || rec.ver != n.ver() || rec.behind() {
 					t.Fatalf("%s is at %d/%d and told so, known is %d/%d", node, n.boot, n.ver(), rec.boot, rec.ver)
 				}
@@ -148,7 +148,7 @@ func TestRecordsAgainstLedger(t *testing.T) {
 				if !rec.doubt {
 					t.Fatal("no doubt")
 				}
-				r.correct(telling{node, node, n.boot, n.ver(), sorted(n.states[n.boot][n.ver()]), false}, rec.boot, rec.ver, now)
+				r.correct(telling{node, node, n.boot, n.ver(), sorted(n.states[n.boot][n.ver()]), false}, rec.extent, now)
 			},
 			"link state tells": func(t *rapid.T) {
 				node, _ := some(t)

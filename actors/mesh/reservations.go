@@ -30,7 +30,7 @@ const (
 //	parent    node
 //	receives  meshpb.OpenRequest, meshpb.Drop, meshpb.HoldingsRequest, meshpb.AskResponse, inquiry, linked, unlinked, heard, gone, surveyed,
 //	          firstSyncOver, lingerOver, recordDue, sweepRecords
-//	sends     meshpb.AskRequest to commands; post, holds, doubtful to router; version to hello; synced to peers; meshpb.Evict to channels;
+//	sends     meshpb.AskRequest to commands; post, dealt, holds, doubtful to router; version to hello; synced to peers; meshpb.Evict to channels;
 //	          meshpb.OpenResponse, meshpb.HoldingsResponse to askers; relaypb.Ailment to health
 //	stops     with the node
 type reservations struct {
@@ -42,6 +42,7 @@ type reservations struct {
 	linger  lingering
 	hints   map[string]hint
 	links   map[string]*teller
+	spent   spending // on lists
 	queries map[uint64]*query
 	ticket  uint64 // of the last query
 	first   firstTime
@@ -67,7 +68,7 @@ func newReservations(o *Options, met *meet) actor.Actor {
 	return &reservations{
 		o: o, met: met, records: newRecords(o.Name, o.Boot),
 		asking: map[string]*opening{}, linger: lingering{since: map[string]time.Time{}}, hints: map[string]hint{},
-		links: map[string]*teller{}, queries: map[uint64]*query{},
+		links: map[string]*teller{}, queries: map[uint64]*query{}, spent: spending{},
 	}
 }
 
@@ -273,6 +274,7 @@ func (r *reservations) onSweep(ctx actor.Context) {
 			q.done(ctx, &meshpb.AskResponse{})
 		}
 	}
+	r.spent.age(now)
 	maps.DeleteFunc(r.hints, func(_ string, h hint) bool { return now.Sub(h.at) >= hintSpan })
 	for _, name := range slices.Sorted(maps.Keys(r.links)) {
 		r.sweepLink(ctx, r.links[name], now)

@@ -12,6 +12,7 @@ import (
 
 // onInquiry answers what other nodes ask and tell about channels.
 func (r *reservations) onInquiry(ctx actor.Context, m *inquiry) {
+	defer repay(ctx, r.met, m.loan) // also when it fails, and behind the answer
 	if m.packet.GetSource() == r.o.Name {
 		return
 	}
@@ -22,12 +23,10 @@ func (r *reservations) onInquiry(ctx actor.Context, m *inquiry) {
 		answer = r.onReserve(ctx, m, cmd)
 	case cmdUnreserve:
 		answer = r.onUnreserve(ctx, m, cmd)
-	case cmdChannels:
-		answer = r.listOpen(ctx)
-	case cmdReserved:
-		answer = r.listReserved(ctx, m)
+	case cmdChannels, cmdReserved:
+		answer = r.list(ctx, m)
 	case cmdSync:
-		r.take(ctx, cmd.GetRecords(), m.from)
+		r.onSync(ctx, m)
 		return
 	}
 	if answer != nil {
@@ -144,14 +143,34 @@ func (r *reservations) suspect(ctx actor.Context, node string) {
 	}
 }
 
+// list answers both commands for lists, unless those behind the link that it came
+// over have had too much of them. Who asks is told, and asks again.
+func (r *reservations) list(ctx actor.Context, m *inquiry) *meshpb.Response {
+	now := time.Now()
+	if !r.spent.may(m.from, now) {
+		return failure(reasonBusy)
+	}
+	var l *meshpb.Listing
+	bytes := 0
+	if m.packet.GetCommand().GetName() == cmdReserved {
+		l, bytes = r.listReserved(ctx, m)
+	} else {
+		l = r.listOpen(ctx)
+	}
+	for _, e := range l.GetEntries() {
+		bytes += entrySize(e)
+	}
+	r.spent.note(m.from, bytes, now)
+	return &meshpb.Response{Listing: l}
+}
+
 // listOpen is this node's own record.
-func (r *reservations) listOpen(ctx actor.Context) *meshpb.Response {
+func (r *reservations) listOpen(ctx actor.Context) *meshpb.Listing {
 	own := r.wire(r.records.own, nil)
 	if own.GetPartial() {
 		tree.Of(ctx.ActorSystem()).Drop(tree.MeshRecordFull, len(r.records.own.entries)-len(own.GetEntries()))
 	}
-	l := &meshpb.Listing{Boot: own.GetBoot(), Ver: own.GetVer(), Entries: own.GetEntries(), Partial: own.GetPartial()}
-	return &meshpb.Response{Listing: l}
+	return &meshpb.Listing{Boot: own.GetBoot(), Ver: own.GetVer(), Entries: own.GetEntries(), Partial: own.GetPartial()}
 }
 
 // cutOff is cut that counts what it leaves out.
@@ -165,9 +184,9 @@ func cutOff(ctx actor.Context, list []*meshpb.Entry) []*meshpb.Entry {
 
 // listReserved is the names in the records of others. A peer that understands
 // them gets the records, too: those that would make the packet too large go
-// ahead of the answer.
-func (r *reservations) listReserved(ctx actor.Context, m *inquiry) *meshpb.Response {
-	l := &meshpb.Listing{}
+// ahead of the answer. bytes is what the records are on the wire.
+func (r *reservations) listReserved(ctx actor.Context, m *inquiry) (l *meshpb.Listing, bytes int) {
+	l = &meshpb.Listing{}
 	made := map[*held]*meshpb.Entry{}
 	for _, h := range r.reservedNames() {
 		e := entryOf(h.name, h.winner())
@@ -178,6 +197,9 @@ func (r *reservations) listReserved(ctx actor.Context, m *inquiry) *meshpb.Respo
 	source := m.packet.GetSource()
 	if t := r.links[source]; t != nil && !t.foreign {
 		all := r.wireAll(source, made)
+		for _, rec := range all {
+			bytes += recordSize(rec)
+		}
 		parts := packets(all)
 		if len(parts) == 1 && recordSize(&meshpb.Record{Entries: l.Entries})+recordSize(all[0]) < packetMost || len(all) == 0 {
 			l.Records = all
@@ -185,5 +207,5 @@ func (r *reservations) listReserved(ctx actor.Context, m *inquiry) *meshpb.Respo
 			r.send(ctx, source, parts)
 		}
 	}
-	return &meshpb.Response{Listing: l}
+	return l, bytes
 }

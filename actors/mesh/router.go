@@ -25,7 +25,7 @@ const (
 // channels get. It is the only one that writes packets to links.
 //
 //	parent    node
-//	receives  tree.Batch, arrived, meshpb.Publish, post, linked, unlinked, holds, doubtful, meshpb.Carry, meshpb.Drop, meshpb.NetworkRequest, whereabouts, routerTick, payday
+//	receives  tree.Batch, arrived, meshpb.Publish, post, linked, unlinked, holds, doubtful, meshpb.Carry, meshpb.Drop, meshpb.NetworkRequest, whereabouts, dealt, routerTick, payday
 //	sends     messages.Multicast to shards; linkpb.Settled, linkpb.Close to links; received, gone to commands; heard, gone, surveyed to reservations; surveyed to peers; posted, located, meshpb.NetworkResponse to askers; meshpb.Delivery to channels; relaypb.Ailment to health
 //	stops     with the node
 type router struct {
@@ -38,6 +38,7 @@ type router struct {
 	sets     *seenSets
 	out      outgoing
 	debts    debts
+	loans    loans
 	seq      uint64     // of this node's last packet
 	random   *rand.Rand // of the numbers of what this node asks
 	parts    parts
@@ -97,6 +98,7 @@ func newRouter(o *Options, met *meet) actor.Actor {
 	return &router{
 		o: o, met: met, topology: newTopology(o), interest: newInterest(), sets: newSeenSets(),
 		out:    outgoing{fanout: &o.Fanout, casts: map[string][]cast{}},
+		loans:  loans{open: map[uint64]*loan{}},
 		random: newRandom(o.Seed),
 		asides: map[string]sighting{}, strikes: map[string]*strikes{}, twins: twins{rivals: map[string]*rival{}},
 		targets: make([]*lane, 0, o.MaxLinks),
@@ -132,6 +134,8 @@ func (r *router) Receive(ctx actor.Context) {
 		ctx.Respond(r.topology.network())
 	case *whereabouts:
 		r.onWhereabouts(ctx, m)
+	case dealt:
+		r.onDealt(m)
 	case routerTick:
 		r.onTick(ctx, m)
 	case payday:
@@ -175,6 +179,7 @@ func (r *router) onStarted(ctx actor.Context) {
 		r.started, r.sets.rotated = r.now, r.now
 	}
 	r.unpaid, r.out.queued, r.debts.all = false, false, nil
+	r.loans.forget()
 	for _, l := range r.out.lanes {
 		if lost := l.forget(); lost > 0 {
 			r.metrics.Drop(tree.MeshLinkLost, lost)
@@ -197,13 +202,14 @@ func (r *router) onBatch(ctx actor.Context, b *tree.Batch) {
 }
 
 func (r *router) onArrived(ctx actor.Context, m *arrived) {
-	if m.charge > 0 {
-		r.debts.add(m.link, m.charge)
-	}
+	r.loans.begin(m.charge > 0)
 	over := r.lane(m.from)
 	r.in.Add(int64(len(m.packets)))
 	for _, p := range m.packets {
 		r.take(ctx, p, m.from, over)
+	}
+	if !r.loans.end(m.link, m.charge) && m.charge > 0 {
+		r.debts.add(m.link, m.charge)
 	}
 }
 
@@ -240,6 +246,9 @@ func (r *router) take(ctx actor.Context, p *meshpb.Packet, from string, over *la
 		r.topology.refresh()
 	}
 	if !r.believes(v, p, from) {
+		if isHello(p) && !r.keeps(p, from) {
+			p = bare(p) // not put aside, but held against who sent it
+		}
 		r.refuse(ctx, v, p, from)
 		return
 	}
@@ -296,6 +305,15 @@ func isHello(p *meshpb.Packet) bool {
 	return p.GetCommand().GetName() == cmdHello && p.Destination == everyone
 }
 
+// lean is a packet with what is needed to carry it out and to answer it: it may
+// have to wait, and what it came as is as large as who made it likes.
+func lean(p *meshpb.Packet) *meshpb.Packet {
+	return &meshpb.Packet{
+		Source: p.Source, Destination: p.Destination, Boot: p.Boot, Seq: p.Seq, Nonce: p.Nonce, Hops: p.Hops,
+		Command: p.Command, Response: p.Response,
+	}
+}
+
 // hear takes what is for this node, perhaps among others.
 func (r *router) hear(ctx actor.Context, p *meshpb.Packet, from string) {
 	if isHello(p) {
@@ -305,7 +323,7 @@ func (r *router) hear(ctx actor.Context, p *meshpb.Packet, from string) {
 	if p.Command.GetRecords() != nil || p.Response.GetListing() != nil {
 		r.survey(ctx)
 	}
-	ctx.Send(r.met.commands, &received{p, from})
+	ctx.Send(r.met.commands, &received{lean(p), from, r.loans.hand()})
 }
 
 func (r *router) onHello(ctx actor.Context, p *meshpb.Packet, from string) {
@@ -324,7 +342,10 @@ func (r *router) onHello(ctx actor.Context, p *meshpb.Packet, from string) {
 	if r.topology.tell(v, h, r.now) {
 		r.topology.touch(r.now)
 	}
-	v.said.renew(p, "", r.now)
+	if !r.keeps(p, from) { // it counts all the same, and is told to no new peer
+		p = bare(p)
+	}
+	v.said.renew(p, from, r.now)
 	ctx.Send(r.met.reservations, &heard{node: v.name, boot: h.GetBoot(), ver: h.GetVer()})
 }
 

@@ -27,12 +27,17 @@ type (
 		due    time.Time // since when it is to be asked for, in checkAfter; zero: it is not
 		asked  bool
 		forced bool      // also if nothing seems to be missing
+		rumor  extent    // that it is so far, a peer said; zero: nothing was said
 		last   time.Time // when it was asked for
 		late   []delta   // changes of a foreign one since it was asked for
 	}
-	// recordDue says that a record has been behind for checkAfter.
+	// recordDue says that a record has been behind for checkAfter, or rumored
+	// to be for rumorAfter.
 	recordDue struct{ node string }
 )
+
+// rumorAfter is how long a change may be behind the record that it is in.
+const rumorAfter = 250 * time.Millisecond
 
 // IgnoreDeadLetterLogging marks messages that may find reservations stopped.
 func (*recordDue) IgnoreDeadLetterLogging() {}
@@ -129,14 +134,14 @@ func listingOf(m *meshpb.AskResponse, node string) *meshpb.Listing {
 // What is new in that of a peer is news to others, too; any other node has told
 // all of them of itself.
 func (r *reservations) fetch(ctx actor.Context, node string, peer bool, then func(ctx actor.Context, ok bool)) {
-	var boot, ver uint64
+	var known extent
 	if rec := r.records.nodes[node]; rec != nil {
-		rec.asked, rec.forced, rec.late, rec.last = true, false, nil, time.Now()
-		boot, ver = rec.boot, rec.ver
+		rec.asked, rec.forced, rec.rumor, rec.late, rec.last = true, false, extent{}, nil, time.Now()
+		known = rec.extent
 	}
 	r.ask(ctx, node, &meshpb.Command{Name: cmdChannels}, 0, func(ctx actor.Context, m *meshpb.AskResponse) {
 		l := listingOf(m, node)
-		if l != nil && r.onRecord(node, l, boot, ver) && peer {
+		if l != nil && r.onRecord(node, l, known) && peer {
 			rec := &meshpb.Record{Node: node, Boot: l.GetBoot(), Ver: l.GetVer(), Entries: l.GetEntries(), Partial: l.GetPartial()}
 			r.passOn(ctx, []*meshpb.Record{rec}, node)
 		}
@@ -152,12 +157,12 @@ func (r *reservations) fetch(ctx actor.Context, node string, peer bool, then fun
 }
 
 // onRecord takes a record from the node that it is of, and reports whether it is
-// newer. knownBoot and knownVer are what was known of it when it was asked for.
-func (r *reservations) onRecord(node string, l *meshpb.Listing, knownBoot, knownVer uint64) bool {
+// newer. known is how far it was known when it was asked for.
+func (r *reservations) onRecord(node string, l *meshpb.Listing, known extent) bool {
 	now, entries := time.Now(), entriesOf(l.GetEntries(), node)
 	if l.GetBoot() > 0 {
 		m := telling{node, node, l.GetBoot(), l.GetVer(), entries, l.GetPartial()}
-		return r.records.correct(m, knownBoot, knownVer, now)
+		return r.records.correct(m, known, now)
 	}
 	if rec := r.records.show(node, entries, now); rec != nil {
 		for _, d := range rec.late {
@@ -167,8 +172,19 @@ func (r *reservations) onRecord(node string, l *meshpb.Listing, knownBoot, known
 	return false
 }
 
+// onSync takes what a peer tells. What only came over a peer, of another node, would
+// pass for that peer's own word.
+func (r *reservations) onSync(ctx actor.Context, m *inquiry) {
+	if m.packet.GetSource() != m.from {
+		tree.Of(ctx.ActorSystem()).Drop(tree.MeshMalformed, 1)
+		return
+	}
+	r.take(ctx, m.packet.GetCommand().GetRecords(), m.from)
+}
+
 // take merges records that a peer tells of, and passes on those that are new,
-// unless it is more of a node that nobody knows than is kept here.
+// unless it is more of a node that nobody knows than is kept here. What the node
+// has to bear out itself it is asked for, by all that hear of it.
 func (r *reservations) take(ctx actor.Context, all []*meshpb.Record, from string) {
 	now := time.Now()
 	var fresh []*meshpb.Record
@@ -178,6 +194,16 @@ func (r *reservations) take(ctx actor.Context, all []*meshpb.Record, from string
 			continue
 		}
 		m := telling{rec.GetNode(), from, rec.GetBoot(), rec.GetVer(), entriesOf(rec.GetEntries(), rec.GetNode()), rec.GetPartial()}
+		switch bare := m.partial && len(rec.GetEntries()) == 0; {
+		case r.records.unsaid(m, bare):
+			if r.rumored(ctx, m) {
+				fresh = append(fresh, &meshpb.Record{Node: m.node, Boot: m.boot, Ver: m.ver, Partial: true})
+			}
+			continue
+		case r.records.denied(m):
+			r.suspect(ctx, m.node)
+			continue
+		}
 		if !r.records.merge(m, now.Add(-age)) {
 			continue
 		}
@@ -187,6 +213,23 @@ func (r *reservations) take(ctx actor.Context, all []*meshpb.Record, from string
 	}
 	r.settle(ctx)
 	r.passOn(ctx, fresh, from)
+}
+
+// rumored takes word of a peer that another node's record is further than is
+// known. It is a reason to ask that node, soon: nothing else is going to bring what
+// is missing, unless it is on its way. It reports whether it is news. Not often:
+// see suspect.
+func (r *reservations) rumored(ctx actor.Context, m telling) bool {
+	rec := r.records.nodes[m.node]
+	if rec.asked || rec.rumor.boot > 0 || time.Since(rec.last) < suspectSpan {
+		return false
+	}
+	rec.rumor = extent{boot: m.boot, ver: m.ver}
+	if rec.due.IsZero() {
+		rec.due = time.Now()
+	}
+	tree.After(ctx, rumorAfter, &recordDue{m.node})
+	return true
 }
 
 // passOn tells all other peers of records that are new here.
@@ -298,8 +341,9 @@ func (r *reservations) onDue(ctx actor.Context, node string) {
 	if rec == nil {
 		return
 	}
-	rec.due = time.Time{}
-	if !rec.asked && (rec.behind() || rec.forced) {
+	late := rec.rumor.boot > 0 && r.records.newer(node, rec.rumor.boot, rec.rumor.ver)
+	rec.due, rec.rumor = time.Time{}, extent{}
+	if !rec.asked && (rec.behind() || rec.forced || late) {
 		r.fetch(ctx, node, false, func(actor.Context, bool) {})
 	}
 }

@@ -94,7 +94,7 @@ func TestManyRecordsGoAhead(t *testing.T) {
 		}
 		c.link("new", false)
 		c.told = nil
-		c.send(&inquiry{&meshpb.Packet{Source: "new", Command: &meshpb.Command{Name: cmdReserved}}, "new"})
+		c.send(&inquiry{packet: &meshpb.Packet{Source: "new", Command: &meshpb.Command{Name: cmdReserved}}, from: "new"})
 		told := map[string]int{}
 		for i, x := range c.told {
 			m := x.(*post)
@@ -130,7 +130,7 @@ func TestSyncIsPassedOn(t *testing.T) {
 		}
 		sync := func(all ...*meshpb.Record) (to []string) {
 			c.told = nil
-			c.send(&inquiry{&meshpb.Packet{Source: "far", Command: &meshpb.Command{Name: cmdSync, Records: all}}, "far"})
+			c.send(&inquiry{packet: &meshpb.Packet{Source: "far", Command: &meshpb.Command{Name: cmdSync, Records: all}}, from: "far"})
 			for _, x := range c.told {
 				if m, ok := x.(*post); ok {
 					to = append(to, fmt.Sprint(m.only, " ", len(m.command.GetRecords())))
@@ -146,6 +146,16 @@ func TestSyncIsPassedOn(t *testing.T) {
 		if c.knows("b") != `x "" 1 b` || c.knows("old") != "nothing" || c.knows("bad name") != "nothing" || len(c.me.records.own.entries) != 0 {
 			t.Errorf("knows %q, %q", c.knows("b"), c.knows("old"))
 		}
+		if to := sync(rec("b", 3, 0)); !slices.Equal(to, want) || c.me.records.nodes["b"].ver != 2 {
+			t.Errorf("b has not spoken of so much: a rumor is passed on to %v, want %v", to, want)
+		}
+		if m := last[*post](c).command.GetRecords()[0]; !proto.Equal(m, &meshpb.Record{Node: "b", Boot: 1, Ver: 3, Partial: true}) {
+			t.Errorf("passed on as a rumor: %v", m)
+		}
+		if to := sync(rec("b", 4, 0)); to != nil {
+			t.Errorf("one rumor is passed on behind another to %v", to)
+		}
+		c.send(&heard{node: "b", boot: 1, ver: 3})
 		want = []string{"near 2", "nearer 2"}
 		if to := sync(rec("b", 3, 0), rec("c", 1, 0), rec("b", 1, 0)); !slices.Equal(to, want) {
 			t.Errorf("passed on to %v, want %v", to, want)
@@ -179,7 +189,7 @@ func TestGaps(t *testing.T) {
 		c.d.Run(checkAfter)
 		c.answer(cmdChannels) // it was silent
 		c.d.Run(2 * checkAfter)
-		c.record("far", 1, 3, y)
+		c.record("far", 1, 4, y, z)
 		if c.knows("far") != `y "" 2 far, z "" 3 far` || c.questions(cmdChannels, "far") != 3 {
 			t.Errorf("lost: %s, asked %d times", c.knows("far"), c.questions(cmdChannels, "far"))
 		}
@@ -200,59 +210,6 @@ func TestGaps(t *testing.T) {
 		}
 		if c.d.Run(time.Minute); c.questions(cmdChannels, "other") != 1 {
 			t.Error("asked again for nothing")
-		}
-	})
-}
-
-// TestLiesAreFoundOut has a peer tell of a record what its node does not say.
-func TestLiesAreFoundOut(t *testing.T) {
-	one(t, Options{}, func(c *clerk) {
-		c.link("far", false)
-		x := entry("x", hashOne, 1, "node")
-		c.send(&heard{node: "node", boot: 3, ver: 1})
-		c.d.Run(2 * checkAfter)
-		c.record("node", 3, 1, x)
-		for _, lie := range []*meshpb.Record{
-			{Node: "node", Boot: 3, Ver: 9},
-			{Node: "node", Boot: 99, Ver: 1, Entries: []*meshpb.Entry{entry("y", "", 0, "node")}},
-		} {
-			c.inquire("far", &meshpb.Command{Name: cmdSync, Records: []*meshpb.Record{lie}})
-			c.send(&heard{node: "node", boot: 3, ver: 1})
-			c.d.Run(2 * checkAfter)
-			c.record("node", 3, 1, x)
-			if got := c.knows("node"); !strings.HasPrefix(got, "x ") {
-				t.Errorf("knows %s", got)
-			}
-		}
-		c.d.Run(suspectSpan)
-		// One who says so on behalf of another is not believed, but a reason to ask.
-		before := c.questions(cmdChannels, "node")
-		c.yes(c.inquire("far", &meshpb.Command{Name: cmdUnreserve, Channel: "x", Node: "node"}))
-		if got := c.knows("node"); !strings.HasPrefix(got, "x ") {
-			t.Errorf("knows %s", got)
-		}
-		c.d.Run(2 * checkAfter)
-		c.record("node", 3, 1)
-		if c.knows("node") != "" || c.questions(cmdChannels, "node") != before+1 {
-			t.Errorf("knows %s", c.knows("node"))
-		}
-		behalf := changeOf(cmdReserve, 0, 0, x)
-		behalf.Open, behalf.Holders = proto.Bool(false), []string{"node", "nobody", "self"}
-		c.yes(c.inquire("far", behalf)) // too early
-		c.d.Run(suspectSpan)
-		c.yes(c.inquire("far", behalf))
-		c.d.Run(2 * checkAfter)
-		c.record("node", 3, 1, x)
-		if got := c.knows("node"); !strings.HasPrefix(got, "x ") || c.knows("far") != "" || c.knows("nobody") != "nothing" {
-			t.Errorf("knows %s", got)
-		}
-		c.yes(c.inquire("far", behalf)) // nothing is wrong now
-		if c.d.Run(2 * checkAfter); c.questions(cmdChannels, "node") != before+2 {
-			t.Error("asked for nothing")
-		}
-		c.want("mine", "")
-		if m := c.inquire("far", &meshpb.Command{Name: cmdUnreserve, Channel: "mine", Node: "self"}); m.GetReason() != reasonStillOpen {
-			t.Errorf("answered %v", m)
 		}
 	})
 }

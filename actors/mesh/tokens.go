@@ -14,6 +14,7 @@ const (
 	tokenBytes = 32               // of an issued token: 256 random bits
 	tokenLife  = 60 * time.Second // in which it must be used
 	tokensMost = 64               // issued and not used: whoever may ask for some could ask for any number
+	tokensEach = 16               // of them, that one peer asked for
 )
 
 // secret is what is kept of a token.
@@ -37,6 +38,7 @@ type fixedToken struct {
 type issuedToken struct {
 	sum   secret
 	name  string
+	by    string // who asked for it
 	until time.Time
 }
 
@@ -55,17 +57,27 @@ func newTokens(all string, named map[string]string) tokens {
 	return t
 }
 
-// issue makes a token for a node. One that it got before is worth nothing from
-// now on. It fails when too many are waiting to be used.
-func (t *tokens) issue(name string, now time.Time) (token string, ok bool) {
-	t.issued = slices.DeleteFunc(t.issued, func(i issuedToken) bool { return i.name == name })
+// issue makes a token for a node, as by asks. One that by was given for it before
+// is worth nothing from now on; what others were given is. It fails when too many
+// are waiting to be used.
+func (t *tokens) issue(name, by string, now time.Time) (token string, ok bool) {
+	t.issued = slices.DeleteFunc(t.issued, func(i issuedToken) bool { return i.name == name && i.by == by })
 	if t.waiting(now) >= tokensMost {
+		return "", false
+	}
+	theirs := 0
+	for _, i := range t.issued {
+		if i.by == by {
+			theirs++
+		}
+	}
+	if theirs >= tokensEach {
 		return "", false
 	}
 	var b [tokenBytes]byte
 	_, _ = rand.Read(b[:]) // never fails
 	token = base64.RawURLEncoding.EncodeToString(b[:])
-	t.issued = append(t.issued, issuedToken{sha256.Sum256([]byte(token)), name, now.Add(tokenLife)})
+	t.issued = append(t.issued, issuedToken{sha256.Sum256([]byte(token)), name, by, now.Add(tokenLife)})
 	return token, true
 }
 

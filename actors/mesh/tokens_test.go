@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -21,6 +22,7 @@ type tokenModel struct {
 
 type tokenOf struct {
 	name  string
+	by    string
 	until time.Time
 }
 
@@ -38,19 +40,20 @@ func TestTokensAgainstModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"issue": func(t *rapid.T) {
 				name := names.Draw(t, "name")
-				token, ok := tokens.issue(name, now)
+				by := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "by")
+				token, ok := tokens.issue(name, by, now)
 				if b, err := base64.RawURLEncoding.DecodeString(token); !ok || err != nil || len(b) != 32 {
 					t.Fatalf("issued %q, %v", token, ok)
 				}
 				for old, of := range m.live {
-					if of.name == name {
+					if of.name == name && of.by == by {
 						kill(old)
 					}
 				}
 				if _, again := m.live[token]; again || slices.Contains(m.past, token) {
 					t.Fatal("issued a token twice")
 				}
-				m.live[token] = tokenOf{name, now.Add(60 * time.Second)}
+				m.live[token] = tokenOf{name, by, now.Add(60 * time.Second)}
 			},
 			"use": func(t *rapid.T) {
 				var all []string
@@ -60,7 +63,9 @@ func TestTokensAgainstModel(t *testing.T) {
 				if len(all) == 0 {
 					t.Skip("none")
 				}
-				slices.SortFunc(all, func(a, b string) int { return int(m.live[a].until.Sub(m.live[b].until)) })
+				slices.SortFunc(all, func(a, b string) int {
+					return cmp.Or(int(m.live[a].until.Sub(m.live[b].until)), cmp.Compare(m.live[a].name+m.live[a].by, m.live[b].name+m.live[b].by))
+				})
 				token := all[rapid.IntRange(0, len(all)-1).Draw(t, "which")]
 				who := rapid.SampledFrom([]string{"", "a", "b", "c", "d"}).Draw(t, "who")
 				of := m.live[token]
@@ -122,7 +127,7 @@ func TestTokensAreBounded(t *testing.T) {
 	var tokens tokens
 	first := ""
 	for i := range tokensMost {
-		token, ok := tokens.issue(fmt.Sprint("n", i), now)
+		token, ok := tokens.issue(fmt.Sprint("n", i), fmt.Sprint(i%4), now)
 		if !ok {
 			t.Fatalf("token %d was not issued", i)
 		}
@@ -130,17 +135,17 @@ func TestTokensAreBounded(t *testing.T) {
 			first = token
 		}
 	}
-	if _, ok := tokens.issue("another", now); ok {
+	if _, ok := tokens.issue("another", "5", now); ok {
 		t.Error("one too many was issued")
 	}
-	again, ok := tokens.issue("n0", now.Add(time.Second))
+	again, ok := tokens.issue("n0", "0", now.Add(time.Second))
 	if !ok || again == first {
 		t.Error("a new one for a name was not issued")
 	}
 	if _, ok := tokens.use(first, "n0", now); ok {
 		t.Error("the one that it replaces is still good")
 	}
-	if _, ok := tokens.issue("another", now.Add(tokenLife)); !ok {
+	if _, ok := tokens.issue("another", "5", now.Add(tokenLife)); !ok {
 		t.Error("expired ones keep their places")
 	}
 	if _, ok := tokens.use(again, "n0", now.Add(tokenLife)); !ok {
@@ -153,10 +158,34 @@ func TestTokensAreBounded(t *testing.T) {
 	}
 }
 
-// tokenFor has a peer ask for a token, as its link would.
+// TestTokensOfOnePeer: nobody uses up what others may ask for, or wipes theirs.
+func TestTokensOfOnePeer(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var tokens tokens
+	honest, _ := tokens.issue("victim", "honest", now)
+	for i := range tokensEach {
+		if _, ok := tokens.issue(fmt.Sprint("n", i), "rogue", now); !ok {
+			t.Fatalf("token %d was not issued", i)
+		}
+	}
+	if _, ok := tokens.issue("victim", "rogue", now); ok {
+		t.Error("one too many for one peer was issued")
+	}
+	if _, ok := tokens.issue("n0", "rogue", now); !ok {
+		t.Error("a new one for a name was not issued")
+	}
+	if _, ok := tokens.issue("another", "honest", now); !ok {
+		t.Error("nothing is left for others")
+	}
+	if _, ok := tokens.use(honest, "victim", now); !ok {
+		t.Error("a token was wiped by who had not asked for it")
+	}
+}
+
+// tokenFor has this node itself ask for a token, which needs no link.
 func (y *yard) tokenFor(name string) string {
 	y.t.Helper()
-	r := y.inquire("b", &meshpb.Command{Name: cmdToken, Node: name})
+	r := y.inquire(y.o.Name, &meshpb.Command{Name: cmdToken, Node: name})
 	if r.GetConnection().GetToken() == "" {
 		y.t.Fatalf("no token for %s: %v", name, r)
 	}

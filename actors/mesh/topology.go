@@ -173,9 +173,10 @@ func (t *topology) tell(v *vertex, h *meshpb.Hello, now time.Time) bool {
 	if h.GetBoot() > v.boot || v.windows.now == nil {
 		v.windows.begin(h.GetBoot(), now)
 	}
-	links := make([]edgeEnd, 0, min(len(h.GetLinks()), linksMost))
+	most := t.believed(v, len(h.GetLinks()))
+	links := make([]edgeEnd, 0, min(len(h.GetLinks()), most))
 	for _, l := range h.GetLinks() {
-		if l.GetPeer() != v.name && len(links) < linksMost && validName(l.GetPeer()) {
+		if l.GetPeer() != v.name && len(links) < most && validName(l.GetPeer()) {
 			links = append(links, edgeEnd{l.GetPeer(), costOf(l.GetMs())})
 		}
 	}

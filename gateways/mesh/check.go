@@ -11,16 +11,18 @@ import (
 
 // Limits of what a frame may hold. Source: PROTOCOL.md, Limits.
 const (
-	maxName        = 64      // bytes of a node's name, or of a command's
-	maxChannel     = 256     // bytes of a channel's name
-	maxNonce       = 256     // bytes of a packet's nonce
-	maxClientNonce = 4 << 10 // bytes of a client's
-	maxText        = 1 << 10 // bytes of a reason, an address, a token
-	maxVia         = 1024    // nodes that a message names
-	maxNames       = 4096    // nodes, file systems in one list
-	maxEncodings   = 8       // that a handshake offers
-	maxEntries     = 1 << 17 // channels, records, packets and the like in one frame
-	maxMs          = 1e9     // round trip
+	maxName        = 64       // bytes of a node's name, or of a command's
+	maxChannel     = 256      // bytes of a channel's name
+	maxNonce       = 256      // bytes of a packet's nonce
+	maxClientNonce = 4 << 10  // bytes of a client's
+	maxText        = 1 << 10  // bytes of a reason, an address, a token
+	maxVia         = 1024     // nodes that a message names
+	maxNames       = 4096     // nodes, file systems in one list
+	maxLinks       = 512      // that a hello tells of; a node has not nearly as many
+	maxHello       = 64 << 10 // bytes of one in JSON: nodes keep and pass on what it came as
+	maxEncodings   = 8        // that a handshake offers
+	maxEntries     = 1 << 17  // channels, records, packets and the like in one frame
+	maxMs          = 1e9      // round trip
 	keyDigits      = 16
 )
 
@@ -46,6 +48,9 @@ func checkPacket(p *meshpb.Packet) (reason string) {
 	}
 	if p.GetCommand() != nil {
 		parts, reason = parts+1, checkCommand(p.GetCommand())
+		if p.GetCommand().GetHello() != nil && len(p.GetJson()) > maxHello {
+			reason = reasonHello
+		}
 	}
 	if p.GetResponse() != nil {
 		parts, reason = parts+1, checkResponse(p.GetResponse())
@@ -145,7 +150,7 @@ func goodWinner(e *meshpb.Entry) bool {
 }
 
 func goodHello(h *meshpb.Hello) bool {
-	if h.GetBoot() > maxInteger || h.GetVer() > maxInteger || h.GetRound() > maxInteger || len(h.GetLinks()) > maxNames || len(h.GetHost()) > maxText || !printable(h.GetHost()) {
+	if h.GetBoot() > maxInteger || h.GetVer() > maxInteger || h.GetRound() > maxInteger || len(h.GetLinks()) > maxLinks || len(h.GetHost()) > maxText || !printable(h.GetHost()) {
 		return false
 	}
 	before := ""

@@ -274,6 +274,37 @@ var malformed = map[string][]string{
 	},
 }
 
+// TestLongHellos: nodes keep what hellos come as, so they must not be long.
+func TestLongHellos(t *testing.T) {
+	hello := func(links, more int) (text string, m *meshpb.Packet) {
+		h := &meshpb.Hello{Boot: 1}
+		for i := range links {
+			h.Links = append(h.Links, &meshpb.LinkCost{Peer: fmt.Sprintf("a%063d", i), Ms: 0.123456789})
+			text += fmt.Sprintf(`,"a%063d":0.123456789`, i)
+		}
+		m = &meshpb.Packet{Source: "a", Destination: "*", Nonce: "x", Command: &meshpb.Command{Name: "hello", Hello: h}}
+		data := `{"command":"hello","boot":1,"more":"` + strings.Repeat("x", more) + `","links":{` + strings.TrimPrefix(text, ",") + `}}`
+		return `{"source":"a","destination":"*","type":"command","nonce":"x","data":` + data + `}`, m
+	}
+	for _, c := range []struct {
+		links, more int
+		good        bool
+	}{{maxLinks, 0, true}, {maxLinks + 1, 0, false}, {1, maxHello / 2, true}, {1, maxHello, false}} {
+		text, p := hello(c.links, c.more)
+		frames := map[bool][]byte{false: []byte(text)}
+		if c.more > 0 {
+			p.Json = []byte(text[strings.Index(text, `"data":`)+len(`"data":`) : len(text)-1])
+		}
+		frames[true], _ = proto.Marshal(&meshpb.Frame{Packets: []*meshpb.Packet{p}})
+		for binary, frame := range frames {
+			_, reason := decode(frame, binary)
+			if c.good != (reason == "") || !c.good && reason != reasonHello {
+				t.Errorf("%d links and %d bytes more, binary %t: %q", c.links, c.more, binary, reason)
+			}
+		}
+	}
+}
+
 func TestMalformed(t *testing.T) {
 	for reason, frames := range malformed {
 		for _, frame := range frames {

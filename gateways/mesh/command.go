@@ -177,7 +177,7 @@ func (a *arguments) hello(c *meshpb.Command) (reason string) {
 	if !jsonwalk.Members(a.links, func(name, value []byte) bool {
 		ms, ok := number(value)
 		h.Links = append(h.Links, &meshpb.LinkCost{Peer: string(name), Ms: ms})
-		return ok && len(h.GetLinks()) <= maxNames
+		return ok && len(h.GetLinks()) <= maxLinks
 	}) {
 		return reasonHello
 	}

@@ -91,7 +91,7 @@ func TestPaperNames(t *testing.T) {
 	for _, limit := range []struct {
 		n    int
 		unit string
-	}{{MaxFrame >> 20, " MiB"}, {outboundLimit >> 20, " MiB queued"}, {maxDepth, " deep"}, {maxValueDepth, " deep"}, {maxNonce, " bytes"}, {maxName, " bytes"}, {maxEncodings, " |"}} {
+	}{{MaxFrame >> 20, " MiB"}, {outboundLimit >> 20, " MiB queued"}, {maxDepth, " deep"}, {maxValueDepth, " deep"}, {maxNonce, " bytes"}, {maxName, " bytes"}, {maxEncodings, " |"}, {maxLinks, " links"}, {maxHello >> 10, " KiB |"}} {
 		names = append(names, strconv.Itoa(limit.n)+limit.unit)
 	}
 	for _, n := range []int{maxEntries, maxVia, maxNames} {

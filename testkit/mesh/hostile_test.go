@@ -190,24 +190,76 @@ func TestNonsense(t *testing.T) {
 	})
 }
 
-// TestFlood has a rogue say more than anybody can take: its own link is slowed,
-// all else goes on.
+// TestFlood has a rogue say more than anybody can take, to a node that all others
+// need: its own link is slowed, all else goes on.
 func TestFlood(t *testing.T) {
-	besiege(t, mesh.Full(3), bootOf(1), func(s *siege) {
-		for i := range 20_000 {
-			s.rogue.Say(&meshpb.Packet{Destination: "*", Command: &meshpb.Command{
-				Name: "reserve-channel", Channel: fmt.Sprint("flood", i%10), Boot: bootOf(1), Ver: uint64(i + 1),
+	for _, flood := range []struct {
+		name  string
+		count int
+		say   func(s *siege, i uint64)
+	}{
+		{"changes of its record", 20_000, func(s *siege, i uint64) {
+			s.rogue.Command("*", &meshpb.Command{
+				Name: "reserve-channel", Channel: fmt.Sprint("flood", i%10), Boot: bootOf(1), Ver: i + 1,
 				Claim: &meshpb.Claim{Ts: 1, Owner: "rogue"}, Password: hashText,
-			}})
+			})
+		}},
+		{"messages", 20_000, func(s *siege, _ uint64) {
+			s.rogue.Say(&meshpb.Packet{Destination: "*", Message: &meshpb.Message{Channel: "nobody's", Payload: []byte(`"flood"`)}})
+		}},
+		{"commands for lists", 5_000, func(s *siege, i uint64) {
+			s.rogue.Command("n00", &meshpb.Command{Name: []string{"list-channels", "list-reserved-channels"}[i%2]})
+		}},
+	} {
+		t.Run(flood.name, func(t *testing.T) {
+			besiege(t, mesh.Star(3), bootOf(1), func(s *siege) {
+				for i := range uint64(flood.count) {
+					flood.say(s, i)
+				}
+				here := s.nodes[0].Connect()
+				here.Subscribe(room, "secret")
+				heard := s.reader.Heard
+				s.writer.Send(room)
+				s.Must(time.Second, "heard on the other side", func() bool { return s.reader.Heard > heard })
+				s.Must(time.Second, "subscribed where it floods", func() bool { return here.Is(room) })
+				s.Run(time.Second)
+				heard = s.writer.Heard
+				before := here.Heard
+				s.reader.Send(room)
+				s.Must(time.Second, "heard where it floods, too", func() bool { return s.writer.Heard > heard && here.Heard > before })
+				if s.rogue.Closed != nil || s.dropped(tree.MeshMalformed) > 0 {
+					s.t.Errorf("the flood was ended: %v", s.rogue.Closed)
+				}
+				here.HangUp()
+				s.rogue.HangUp()
+				s.Run(80 * time.Second)
+				s.intact()
+				s.Check()
+			})
+		})
+	}
+}
+
+// TestListsAreAnswered has a rogue ask for more lists than it may have: each
+// question gets one answer all the same.
+func TestListsAreAnswered(t *testing.T) {
+	const count = 2000
+	besiege(t, mesh.Star(3), bootOf(1), func(s *siege) {
+		before := len(s.rogue.Heard)
+		for range count {
+			s.rogue.Command("n00", &meshpb.Command{Name: "list-reserved-channels"})
 		}
-		heard, start := s.reader.Heard, time.Now()
-		s.writer.Send(room)
-		s.Must(time.Second, "heard", func() bool { return s.reader.Heard > heard })
-		s.t.Logf("a message was heard after %v", time.Since(start))
-		s.rogue.HangUp()
-		s.Run(80 * time.Second)
+		s.Run(10 * time.Second)
+		answers := 0
+		for _, p := range s.rogue.Heard[before:] {
+			if r := p.GetResponse(); r.GetListing() != nil || r.GetReason() == "busy" {
+				answers++
+			}
+		}
+		if answers != count {
+			s.t.Errorf("%d questions were answered, not %d", answers, count)
+		}
 		s.intact()
-		s.Check()
 	})
 }
 
