@@ -97,9 +97,10 @@ race: ## PKG again and again with the race detector, COUNT times
 	@.ci/setup race
 	go test -race -count=$(COUNT) $(PKG)
 
-cycles: ## starts and kills Nodes CYCLES times in random order, and again among processes that grab ports
+cycles: ## starts and kills Nodes CYCLES times in random order, and among processes that grab ports; kills who writes to disk
 	@.ci/setup go
-	PARLEY_CYCLES=$(CYCLES) go test -count=1 -timeout 2h -v -run 'Cycles|Squatter' ./testkit/life
+	PARLEY_CYCLES=$(CYCLES) go test -count=1 -timeout 2h -v -run 'TestKill$$' ./actors/store ./actors/vault
+	PARLEY_CYCLES=$(CYCLES) go test -count=1 -timeout 6h -v -run 'Cycles|Squatter|KilledAmid|Talkative' ./testkit/life
 
 sim: ## SEEDS random meshes of real actors on fake time: cuts, partitions, deaths; a failing seed is printed
 	@.ci/setup go

@@ -355,8 +355,10 @@ func (s *setup) commit(ctx actor.Context, t *turn) {
 		tree.Log(ctx.ActorSystem()).Info("setup changed", slog.Any("names", t.names), slog.Uint64("uid", uint64(m.GetAsker().GetUid())))
 		s.answer(ctx, t, s.dump(nil))
 	case *uipb.Reload:
+		s.complain(ctx)
 		s.answer(ctx, t, &uipb.Done{})
 	default:
+		s.complain(ctx)
 		s.at = nil
 	}
 	switch {
@@ -365,5 +367,13 @@ func (s *setup) commit(ctx actor.Context, t *turn) {
 		tree.Log(ctx.ActorSystem()).Info("the config file says something else now: it is for the next Node")
 	default:
 		s.announce(ctx, except)
+	}
+}
+
+// complain logs what is wrong with file and environment: who reads no dump learns
+// of it before a Node does.
+func (s *setup) complain(ctx actor.Context) {
+	for _, p := range s.now.outside {
+		tree.Log(ctx.ActorSystem()).Warn("a Node will not start with what is configured", slog.String("name", p.Name), slog.String("reason", p.Text))
 	}
 }

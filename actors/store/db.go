@@ -69,6 +69,7 @@ type DB struct {
 
 	mu     sync.RWMutex // held for reading while b is used; Close takes it
 	b      *badger.DB   // nil: closed
+	left   *badger.DB   // was b, and could not be closed; nil: none
 	writes sync.Mutex   // guards what follows, and is held by who writes
 	tally  tally        // of what is safe
 	broken error        // why nothing can be written until the next start
@@ -79,7 +80,7 @@ type DB struct {
 var errClosed = errors.New("store: the database is closed")
 
 // Open opens the database in dir, which is made when it is not there. It fails
-// when others use it or can read it, when the disk is full, and when a newer
+// when others use it (*InUseError) or can read it, when the disk is full, and when a newer
 // version wrote it. What is damaged is reported, see Report.
 func Open(dir string, o OpenOptions) (*DB, error) {
 	if o.Log == nil {
@@ -263,14 +264,24 @@ func (db *DB) begin(s survey, last *tally, rescued bool) error {
 func (db *DB) Report() Report { return db.report }
 
 // Close ends what is under way and closes the files. Whatever comes later is
-// refused.
+// refused. On a full disk it fails, and loses nothing: all that was written is
+// safe. The files then stay open, and in use, until the process ends or Close is
+// called again and there is room.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	var errs []error
 	if db.b != nil {
-		errs = append(errs, guard(db.b.Close))
-		db.b = nil
+		db.left, db.b = db.b, nil
+	}
+	var errs []error
+	if db.left != nil {
+		// badger writes what is in memory to a new table through a memory map, on a
+		// goroutine of its own: where there is no room for that, it ends the process.
+		if err := db.o.checkRoom(db.dir); err != nil {
+			return fmt.Errorf("store: left as after a power cut, nothing is lost: %w", err)
+		}
+		errs = append(errs, guard(db.left.Close))
+		db.left = nil
 	}
 	if db.head != nil {
 		errs = append(errs, db.head.close())

@@ -53,6 +53,14 @@ func privateDir(dir string) error {
 	return nil
 }
 
+// InUseError says that another process has the directory open. If that is about
+// to end, it is worth another try.
+type InUseError struct{ Dir string }
+
+func (e *InUseError) Error() string {
+	return fmt.Sprintf("store: directory %q is in use: a Daemon or Node may already be running there; stop it, or choose another data-directory", e.Dir)
+}
+
 // lockDir keeps other processes out until the file is closed.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
@@ -65,7 +73,7 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	_ = f.Close()
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, fmt.Errorf("store: directory %q is in use: a Daemon or Node may already be running there; stop it, or choose another data-directory", dir)
+		return nil, &InUseError{dir}
 	}
 	return nil, fmt.Errorf("store: cannot lock %q: %w", dir, err)
 }

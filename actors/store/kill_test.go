@@ -59,15 +59,16 @@ func numberOf(text string) int {
 	return n
 }
 
-// TestKill kills a process in the middle of thousands of writes, again and
-// again: what it said to be safe is there, and what it did not say is there as
-// a whole or not at all.
+// TestKill kills a process that writes as fast as it can, again and again, some
+// hundred writes apart: what it said to be safe is there, and what it did not say
+// is there as a whole or not at all. "make cycles" does so for a hundred thousand
+// writes.
 func TestKill(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "d")
 	rng := rand.New(rand.NewPCG(3, 4))
 	want := map[string]string{}
 	done := 0
-	for range 8 {
+	for range killings(t, 8) {
 		cmd, _, out := another(t, "write", dir)
 		safe := done - 1
 		for range 1 + rng.IntN(300) {
@@ -108,6 +109,20 @@ func TestKill(t *testing.T) {
 		closeDB(t, db)
 	}
 	t.Logf("%d writes", done)
+}
+
+// killings is how often a test kills, few unless PARLEY_CYCLES says so.
+func killings(t *testing.T, few int) int {
+	t.Helper()
+	text := os.Getenv("PARLEY_CYCLES")
+	if text == "" {
+		return few
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("PARLEY_CYCLES is %q, want a number from 1 on", text)
+	}
+	return n
 }
 
 // drain reads what a killed process had said already.

@@ -158,11 +158,32 @@ func TestFullDisk(t *testing.T) {
 	}
 	left = spare
 	carry(t, db, m)
+	left = 0
+	for range 2 { // badger would write as it closes
+		if err := db.Close(); err == nil || !strings.Contains(err.Error(), "nothing is lost") || !strings.Contains(err.Error(), "is full") {
+			t.Errorf("closes with %v", err)
+		}
+	}
+	if errs, _ := db.commit([]write{{m, 2}}); errs[0] != errClosed {
+		t.Errorf("writes: %v", errs[0])
+	}
+	left = spare
+	if _, err := Open(dir, o); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("opens with %v while badger has it", err)
+	}
 	closeDB(t, db)
 	left = 0
 	if _, err := Open(dir, o); err == nil || !strings.Contains(err.Error(), "is full") {
 		t.Errorf("opens with %v", err)
 	}
+	left = spare
+	if db, err = Open(dir, o); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := all(t, db, ""); got["a"] != "2" {
+		t.Errorf("has %v", got)
+	}
+	closeDB(t, db)
 }
 
 func TestClosed(t *testing.T) {

@@ -95,14 +95,15 @@ func changePasswords() {
 	fmt.Println(err)
 }
 
-// TestKill kills a process in the middle of ten thousand password changes, again
-// and again: the last password that was safe is right, or the one behind it,
-// and it opens the secret that the first one sealed.
+// TestKill kills a process that changes passwords as fast as it can, again and
+// again, a hundred changes apart on average: the last password that was safe is
+// right, or the one behind it, and it opens the secret that the first one sealed.
+// "make cycles" does so for a hundred thousand changes.
 func TestKill(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "d")
 	rng := rand.New(rand.NewPCG(5, 6))
 	now := 0
-	for range 8 {
+	for range killings(t, 8) {
 		safe := killed(t, dir, now, rng.IntN(200))
 		h, err := newHouse(dir)
 		if err != nil {
@@ -132,6 +133,20 @@ func TestKill(t *testing.T) {
 		}
 	}
 	t.Logf("%d passwords", now)
+}
+
+// killings is how often a test kills, few unless PARLEY_CYCLES says so.
+func killings(t *testing.T, few int) int {
+	t.Helper()
+	text := os.Getenv("PARLEY_CYCLES")
+	if text == "" {
+		return few
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("PARLEY_CYCLES is %q, want a number from 1 on", text)
+	}
+	return n
 }
 
 // killed starts a process that changes passwords, kills it, and returns the

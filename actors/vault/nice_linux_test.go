@@ -15,8 +15,8 @@ import (
 	"parley/messages/vaultpb"
 )
 
-// patience is how long the kernel may take to end a thread.
-const patience = 10 * time.Second
+// patience is how long a machine that has other things to do may take.
+const patience = time.Minute
 
 // niceness reads the nice value of each thread of this process.
 func niceness(t *testing.T) map[string]string {
@@ -71,6 +71,8 @@ func TestHashingIsPolite(t *testing.T) {
 		t.Fatal("no thread was polite")
 	}
 	// The thread ends with the hash: nothing else ever runs on it.
+	look := time.NewTicker(time.Millisecond) // others need the processor, too
+	defer look.Stop()
 	deadline := time.Now().Add(patience)
 	for {
 		left := ""
@@ -89,7 +91,7 @@ func TestHashingIsPolite(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("thread %s is still there, and polite", left)
 		}
-		runtime.Gosched()
+		<-look.C
 	}
 }
 

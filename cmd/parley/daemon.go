@@ -57,8 +57,9 @@ func daemonFlags(cmd *cobra.Command) {
 }
 
 // runDaemon is all of a Daemon's life. serving, if not nil, runs beside it once
-// it serves, until its context ends; an error from it stops the Daemon.
-func runDaemon(cmd *cobra.Command, serving func(ctx context.Context, port uint16) error) error {
+// it serves, until its context ends, and tells people what they should know; an
+// error from it stops the Daemon.
+func runDaemon(cmd *cobra.Command, serving func(ctx context.Context, port uint16, notes io.Writer) error) (err error) {
 	opts := config.LoadOptions{Flags: cmd.Flags()}
 	values, err := config.LoadDaemon(opts)
 	if err != nil {
@@ -74,7 +75,7 @@ func runDaemon(cmd *cobra.Command, serving func(ctx context.Context, port uint16
 	if err != nil {
 		return err
 	}
-	defer out.Close()
+	defer func() { err = out.end(err) }()
 	log := out.logger
 	for _, w := range values.Warnings() {
 		log.Warn(w)
@@ -82,15 +83,11 @@ func runDaemon(cmd *cobra.Command, serving func(ctx context.Context, port uint16
 	if err := confine.Daemon(); err != nil {
 		log.Warn("not confined", slog.Any("error", err))
 	}
-	db, err := openStore(c.DataDirectory, c.Directory(), log)
+	db, err := openStore(c.DataDirectory, c.Directory(), 0, log)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err := db.Close(); err != nil {
-			log.Error("the database was not closed in order", slog.Any("error", err))
-		}
-	}()
+	defer closeStore(db, log)
 	signals := make(chan os.Signal, 2)
 	signal.Ignore(syscall.SIGPIPE)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP)
@@ -120,18 +117,11 @@ func runDaemon(cmd *cobra.Command, serving func(ctx context.Context, port uint16
 	defer cancel()
 	beside := make(chan error, 1)
 	if serving != nil {
-		go func() { beside <- serving(ctx, portOf(uis[0])) }()
+		go func() { beside <- serving(ctx, portOf(uis[0]), out.screen) }()
 	}
 	err = superviseDaemon(d, out, signals, fatal, beside)
 	cancel()
-	go func() {
-		for s := range signals {
-			if s != syscall.SIGHUP {
-				log.Warn("stopped without goodbye: second signal")
-				os.Exit(exitFailed)
-			}
-		}
-	}()
+	go impatientSince(true, false).watch(signals, out)
 	return errors.Join(err, stopDaemon(d, log))
 }
 
@@ -278,14 +268,31 @@ func makeDirectory(data string) error {
 	return os.Chmod(data, directoryMode) // whatever the umask
 }
 
-// openStore opens the database in its own directory below data.
-func openStore(data, own string, log *slog.Logger) (*store.DB, error) {
+// inUseEvery is the pause before another try to open a database in use.
+const inUseEvery = 20 * time.Millisecond
+
+// openStore opens the database in its own directory below data. It waits for
+// another process that has it and may be about to end, but at most so long.
+func openStore(data, own string, most time.Duration, log *slog.Logger) (*store.DB, error) {
 	if err := makeDirectory(data); err != nil {
 		return nil, fmt.Errorf("data-directory: %w; name another with --data-directory", err)
 	}
-	db, err := store.Open(own, store.OpenOptions{Log: log})
-	if err != nil {
-		return nil, err
+	late := time.Now().Add(most)
+	for {
+		db, err := store.Open(own, store.OpenOptions{Log: log})
+		if err == nil {
+			return db, nil
+		}
+		var inUse *store.InUseError
+		if !errors.As(err, &inUse) || !time.Now().Before(late) {
+			return nil, err
+		}
+		time.Sleep(inUseEvery)
 	}
-	return db, nil
+}
+
+func closeStore(db *store.DB, log *slog.Logger) {
+	if err := db.Close(); err != nil {
+		log.Error("the database was not closed in order", slog.Any("error", err))
+	}
 }

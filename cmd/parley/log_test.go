@@ -56,7 +56,7 @@ func TestLogIsHarmless(t *testing.T) {
 	const nasty = "\x1b[2J\r\nINF all is well\u202e\u2066"
 	for _, format := range []string{"text", "json"} {
 		var out strings.Builder
-		log := slog.New(newHandler(&out, slog.LevelInfo, format))
+		log := slog.New(newHandler(&out, slog.LevelInfo, format, false))
 		log.Info(nasty, "text", nasty, "error", errors.New(nasty))
 		log.WithGroup("group").With("more", nasty).Info("hello", slog.Group("inner", "text", nasty))
 		if strings.ContainsAny(out.String(), "\x1b\r\u202e\u2066") || strings.Count(out.String(), "\n") != 2 {

@@ -42,10 +42,18 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	if text := err.Error(); text != "" { // blank: all was said on stdout
-		fmt.Fprintf(stderr, "parley: %s\n", text)
+	if text := complaint(err); text != "" { // even nothing would wait for who does not read
+		_, _ = io.WriteString(stderr, text)
 	}
 	return exitCode(err)
+}
+
+// complaint is what people are told of an error; blank: nothing, all was said.
+func complaint(err error) string {
+	if err == nil || err.Error() == "" {
+		return ""
+	}
+	return fmt.Sprintf("parley: %s\n", err)
 }
 
 // initialization is how MASQNode-UIv2 spells the verb "daemon".

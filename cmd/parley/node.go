@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	actors "parley/actors/node"
+	"parley/actors/store"
 	"parley/actors/tree"
 	"parley/actors/vault"
 	"parley/cmd/parley/assemble"
@@ -85,13 +87,13 @@ func runChild(cmd *cobra.Command) error {
 }
 
 // serveNode is all of a Node's life. daemon is who started it; nil: nobody.
-func serveNode(cmd *cobra.Command, values *config.Values, daemon *child.Child) error {
+func serveNode(cmd *cobra.Command, values *config.Values, daemon *child.Child) (err error) {
 	c := values.Node()
 	out, err := openLog(cmd.ErrOrStderr(), logging{c.Level(), c.LogFormat, c.LogFile})
 	if err != nil {
 		return err
 	}
-	defer out.Close()
+	defer func() { err = out.end(err) }()
 	tee := actors.NewTee(out.logger.Handler())
 	log := slog.New(tee)
 	for _, w := range values.Warnings() {
@@ -101,20 +103,14 @@ func serveNode(cmd *cobra.Command, values *config.Values, daemon *child.Child) e
 		log.Warn("an unsafe option is in effect", slog.String("option", name))
 	}
 	fit(&c, log)
-	l, err := listen(&c, log, daemon)
+	l, db, err := open(&c, log, daemon)
+	if db != nil {
+		defer closeStore(db, log)
+	}
 	if err != nil {
 		return err
 	}
-	if len(l.UI.Listeners) > 0 || l.Enclave != nil {
-		db, err := openStore(c.DataDirectory, c.Directory(), log)
-		if err != nil {
-			return err
-		}
-		defer func() {
-			if err := db.Close(); err != nil {
-				log.Error("the database was not closed in order", slog.Any("error", err))
-			}
-		}()
+	if db != nil {
 		l.DB, l.UI.Tee, l.UI.Apply = db, tee, out.apply
 		if l.Password, err = password(&c); err != nil {
 			return err
@@ -137,7 +133,9 @@ func serveNode(cmd *cobra.Command, values *config.Values, daemon *child.Child) e
 	pool := tree.NewPool()
 	defer pool.Close()
 	sys := tree.New(tree.Options{Log: log, Driver: pool, Fatal: fatalTo(fatal, "node")})
+	l.Unsafe = values.Unsafe()
 	n := assemble.Start(sys, &c, l)
+	out.lost.Store(n.LogLost)
 	// Hashing threads have processors of their own in the scheduler, and little
 	// of the machine: one that waits for the kernel must not hold up the relay.
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + c.PasswordWorkers)
@@ -145,13 +143,33 @@ func serveNode(cmd *cobra.Command, values *config.Values, daemon *child.Child) e
 	defer close(stop)
 	go hush(n.Frames, stop)
 	if err = n.Opened(&c); err == nil {
-		err = announce(cmd, &c, &l, daemon)
+		err = announce(cmd, out.screen, &c, &l, daemon)
 	}
 	signalled := false
 	if err == nil {
 		signalled, err = superviseNode(n, out, log, signals, fatal, daemon)
 	}
-	return errors.Join(err, stopNode(n, c.DrainTimeout, signalled, signals, log))
+	return errors.Join(err, stopNode(n, c.DrainTimeout, impatientSince(signalled, daemon != nil), signals, out))
+}
+
+// unkeptMost is how long a Node may take to end whose Daemon died as it started.
+const unkeptMost = 5 * time.Second
+
+// open opens what a Node works with: its database, nil if it keeps nothing, which
+// its caller closes whatever the error is, and what it listens on.
+func open(c *config.Node, log *slog.Logger, daemon *child.Child) (l assemble.Listeners, db *store.DB, err error) {
+	if daemon != nil {
+		// The next Daemon knows nothing of a Node that was not kept, and may start
+		// this one on its heels. That one gives back its ports before its database.
+		if db, err = openStore(c.DataDirectory, c.Directory(), unkeptMost, log); err != nil {
+			return l, nil, err
+		}
+	}
+	l, err = listen(c, log, daemon)
+	if err == nil && db == nil && (len(l.UI.Listeners) > 0 || l.Enclave != nil) {
+		db, err = openStore(c.DataDirectory, c.Directory(), 0, log)
+	}
+	return l, db, err
 }
 
 // password takes the database password out of the options; nil: there is none.
@@ -165,7 +183,7 @@ func password(c *config.Node) (*vault.Secret, error) {
 }
 
 // announce tells whoever started this node that it is ready.
-func announce(cmd *cobra.Command, c *config.Node, l *assemble.Listeners, daemon *child.Child) error {
+func announce(cmd *cobra.Command, notes io.Writer, c *config.Node, l *assemble.Listeners, daemon *child.Child) error {
 	if daemon != nil {
 		return daemon.Ready()
 	}
@@ -173,7 +191,7 @@ func announce(cmd *cobra.Command, c *config.Node, l *assemble.Listeners, daemon 
 		return err
 	}
 	if c.LogFormat == "text" {
-		greet(cmd.ErrOrStderr(), c, l)
+		greet(notes, c, l)
 	}
 	return nil
 }
@@ -217,25 +235,13 @@ func superviseNode(n *assemble.Node, out *logOutput, log *slog.Logger, signals <
 	}
 }
 
-// stopNode stops the node in order. One signal may still ask for that, if none
-// has; the next one ends it at once.
-func stopNode(n *assemble.Node, most time.Duration, signalled bool, signals <-chan os.Signal, log *slog.Logger) error {
+// stopNode stops the node in order, or at once when a signal asks for that.
+func stopNode(n *assemble.Node, most time.Duration, how *impatience, signals <-chan os.Signal, out *logOutput) error {
 	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
-	go func() {
-		for s := range signals {
-			switch {
-			case s == syscall.SIGHUP:
-			case !signalled:
-				signalled = true
-			default:
-				log.Warn("stopped without goodbye: second signal")
-				os.Exit(exitFailed)
-			}
-		}
-	}()
+	go how.watch(signals, out)
 	if err := n.Stop(ctx); err != nil {
-		log.Warn("stopped late", slog.Any("error", err))
+		out.logger.Warn("stopped late", slog.Any("error", err))
 	}
 	return nil
 }

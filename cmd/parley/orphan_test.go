@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"parley/cmd/parley/config"
 )
 
@@ -33,6 +35,36 @@ func TestNodeOutlivesTheReaderOfItsLog(t *testing.T) {
 	}
 	if status, _ := get(t, "http://"+at+"/health"); status != http.StatusOK {
 		t.Errorf("the node answers %d", status)
+	}
+}
+
+// A node does all that it should, and ends in order, when whoever should read what
+// it says does not: a terminal after Ctrl-S, a pager that was stopped.
+func TestNodeDoesNotWaitForTheReaderOfItsLog(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	size, err := unix.FcntlInt(write.Fd(), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := write.Write(make([]byte, size)); err != nil { // there is no room for a word
+		t.Fatal(err)
+	}
+	p := prepare(t, nil, nil, "node", "--clandestine-port", "0", "--metrics-address", "off")
+	p.cmd.Stderr = write
+	p.start()
+	_ = write.Close()
+	eventually(t, "the ready line", func() bool { return len(p.out.lines()) > 0 })
+	at := strings.TrimSuffix(strings.TrimPrefix(p.out.lines()[0], `ready {"relay":"`), `"}`)
+	if status, _ := get(t, "http://"+at+"/health"); status != http.StatusOK {
+		t.Errorf("the node answers %d", status)
+	}
+	p.signal(syscall.SIGTERM)
+	if code := p.wait(); code != 0 {
+		t.Errorf("the node ended with %d", code)
 	}
 }
 

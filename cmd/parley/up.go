@@ -26,7 +26,7 @@ Ctrl-C stops the Node, then the Daemon. A Node that an earlier Daemon left runni
   parley status`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDaemon(cmd, func(ctx context.Context, port uint16) error { return bringUp(ctx, cmd.ErrOrStderr(), port) })
+			return runDaemon(cmd, bringUp)
 		},
 	}
 	daemonFlags(cmd)
@@ -35,7 +35,7 @@ Ctrl-C stops the Node, then the Daemon. A Node that an earlier Daemon left runni
 
 // bringUp starts the Node as any user interface does, and tells people where it
 // listens.
-func bringUp(ctx context.Context, w io.Writer, port uint16) error {
+func bringUp(ctx context.Context, port uint16, notes io.Writer) error {
 	s, err := talk.Open(ctx, talk.Options{Port: port, UID: uint32(os.Getuid()), LocalUser: guard.LocalUser})
 	if err != nil {
 		return over(ctx, err)
@@ -44,6 +44,9 @@ func bringUp(ctx context.Context, w io.Writer, port uint16) error {
 	_, err = s.Ask(ctx, talk.Question{Opcode: "start", Place: talk.Daemon})
 	var refused *talk.Refused
 	if err != nil && (!errors.As(err, &refused) || refused.Code != talk.CodeRunning) {
+		if refused != nil { // what is wrong is said in terms of the Node's parameters, which are no options of this command
+			err = fmt.Errorf("%w; such parameters are set at a Daemon: run \"%[2]s daemon\" with the options of this command, and from another terminal \"%[2]s setup --NAME VALUE\" and \"%[2]s start\"", err, os.Args[0])
+		}
 		return over(ctx, err)
 	}
 	answer, err := s.Ask(ctx, talk.Question{Opcode: "configuration", Place: talk.Node})
@@ -86,7 +89,7 @@ Talk to them from other terminals:
 %[4]sCtrl-C stops both.
 
 `, os.Args[0], daemon, relay, star)
-	_, err = io.WriteString(w, text)
+	_, err = io.WriteString(notes, text)
 	return err
 }
 

@@ -180,6 +180,7 @@ func TestMetricsOfANode(t *testing.T) {
 			}
 		}
 		n.Start()
+		synctest.Wait() // some actors make their counters as they start
 		before := exposition(t, n)
 
 		for i, header := range []string{"Host=evil.example", "Origin=http://evil.example", "Host=[bad", "X-Whatever=1"} {

@@ -22,8 +22,9 @@ type Rendezvous struct {
 
 // Health answers GET /health: 200 for good and degraded, 503 for bad. star, if
 // not nil, counts what goes on at the node's rendezvous, and returns at once.
+// unsafe names options that weaken the node's protection.
 // Source: gateways/relay/PROTOCOL.md, Health.
-func Health(root *actor.RootContext, health *actor.PID, star func() *Rendezvous) http.Handler {
+func Health(root *actor.RootContext, health *actor.PID, star func() *Rendezvous, unsafe []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
@@ -42,7 +43,8 @@ func Health(root *actor.RootContext, health *actor.PID, star func() *Rendezvous)
 			Reason  string      `json:"reason"`
 			Reasons []string    `json:"reasons"`
 			Star    *Rendezvous `json:"star,omitempty"`
-		}{Healthy: h.GetHealthy(), Reason: h.GetReason(), Reasons: h.GetReasons()}
+			Unsafe  []string    `json:"unsafe,omitempty"`
+		}{Healthy: h.GetHealthy(), Reason: h.GetReason(), Reasons: h.GetReasons(), Unsafe: unsafe}
 		if star != nil {
 			body.Star = star()
 		}

@@ -17,7 +17,7 @@ import (
 // getHealth asks a health actor over HTTP.
 func getHealth(sys *actor.ActorSystem, pid *actor.PID) (status int, body string) {
 	w := httptest.NewRecorder()
-	Health(sys.Root, pid, nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))
+	Health(sys.Root, pid, nil, nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))
 	return w.Code, w.Body.String()
 }
 
@@ -72,7 +72,8 @@ func TestHealthOfTheGone(t *testing.T) {
 	})
 }
 
-// TestHealthOfARendezvous is counted when somebody asks.
+// TestHealthOfARendezvous is counted when somebody asks. What is unsafe stands
+// behind it.
 func TestHealthOfARendezvous(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sys := testkit.System(t)
@@ -84,7 +85,7 @@ func TestHealthOfARendezvous(t *testing.T) {
 			})
 		}})
 		now := &Rendezvous{}
-		h := Health(sys.Root, pid, func() *Rendezvous { return now })
+		h := Health(sys.Root, pid, func() *Rendezvous { return now }, []string{"insecure"})
 		for _, c := range []struct {
 			now  Rendezvous
 			want string
@@ -95,7 +96,7 @@ func TestHealthOfARendezvous(t *testing.T) {
 			*now = c.now
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))
-			if want := `{"healthy":"good","reason":"healthy","reasons":[],"star":` + c.want + "}\n"; w.Body.String() != want {
+			if want := `{"healthy":"good","reason":"healthy","reasons":[],"star":` + c.want + `,"unsafe":["insecure"]}` + "\n"; w.Body.String() != want {
 				t.Errorf("got %s, want %s", w.Body, want)
 			}
 		}

@@ -55,7 +55,7 @@ func TestHealth(t *testing.T) {
 				}})
 				start := time.Now()
 				w := httptest.NewRecorder()
-				Health(sys.Root, pid, nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))
+				Health(sys.Root, pid, nil, nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))
 				if took := time.Since(start); took > healthTimeout {
 					t.Errorf("took %v", took)
 				}

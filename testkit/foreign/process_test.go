@@ -62,7 +62,9 @@ func startReady(ctx context.Context, t *testing.T, binary string, args ...string
 	p.command = exec.CommandContext(ctx, binary, args...)
 	p.command.Cancel = func() error { return p.command.Process.Signal(syscall.SIGTERM) } // a Daemon that is killed leaves its Node behind
 	p.command.WaitDelay = endPatience
-	p.command.Env = append(os.Environ(), "NO_COLOR=1", "PARLEY_STAR_ADDRESS=off", "PARLEY_ENCLAVE_ADDRESS=off") // several at once: who wants them says so by a flag
+	p.command.Env = append(os.Environ(), "NO_COLOR=1",
+		"PARLEY_STAR_ADDRESS=off", "PARLEY_ENCLAVE_ADDRESS=off", // several at once: who wants them says so by a flag
+		"PARLEY_HANDSHAKE_TIMEOUT=1m") // a hundred clients of one process may be slower than the door likes
 	stdout, err := p.command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

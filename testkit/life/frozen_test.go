@@ -46,5 +46,23 @@ func TestFrozenAsStarted(t *testing.T) {
 	connect(t, u.launch().Port).ask("configuration", "{}").want(t, `"chainName":"three"`)
 }
 
+// TestMistakesAreLogged: those of the config file, when the Daemon starts and when
+// it reads the file again.
+func TestMistakesAreLogged(t *testing.T) {
+	dir := directory(t)
+	file := filepath.Join(dir, "mistakes.toml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("nod-name = \"x\"\n")
+	d := start(t, dir, []string{"PARLEY_CONFIG_FILE=" + file})
+	eventually(t, "a mistake of the first file", func() bool { return d.saw("did you mean") && d.saw("node-name") })
+	write("max-clients = \"many\"\n")
+	kill(t, d.cmd.Process.Pid, syscall.SIGHUP)
+	eventually(t, "a mistake of the second", func() bool { return d.saw("write it without quotes") })
+}
+
 // saw reports whether the Daemon said that on stderr.
 func (d *daemon) saw(text string) bool { return strings.Contains(d.stderr(), text) }

@@ -35,6 +35,7 @@ type Listeners struct {
 	Metrics net.Listener // nil: none
 	TLS     *tls.Config  // of Relay and Star; nil: plain
 	UI      NodeUI
+	Unsafe  []string // options that weaken protection, and are in effect
 
 	DB       *store.DB     // closed by who opened it, behind Stop; nil: nothing is kept, and UI has no listeners
 	Password *vault.Secret // of the database, as configured; nil: none. Closed by the node
@@ -46,7 +47,8 @@ func (l *Listeners) port() uint16 { return portOf(l.Relay) }
 
 // Node is a running node.
 type Node struct {
-	Stats, Host, Health *actor.PID // answer relaypb requests
+	Stats, Host, Health *actor.PID    // answer relaypb requests
+	LogLost             *tree.Counter // lines that are not in the log; changed by who writes that
 
 	sys   *actor.ActorSystem
 	root  *actor.PID
@@ -68,6 +70,7 @@ type Node struct {
 // reported by Failed.
 func Start(sys *actor.ActorSystem, c *config.Node, l Listeners) *Node {
 	n := &Node{sys: sys, servers: servers{failed: make(chan error, mostServers)}}
+	n.LogLost = tree.Of(sys).Counter("log_lines_lost_total", "Lines that stderr or the log file did not take in time.", "", "")
 	n.kind = link.New(sys, &link.Kind{
 		Codec: relaygate.Codec{}, Framing: ws.Framing{},
 		OutboundLimit: int(c.OutboundLimit), WriteTimeout: c.WriteTimeout,
@@ -163,7 +166,7 @@ func (n *Node) serve(c *config.Node, l Listeners) {
 	if n.mesh != nil {
 		mux.Handle("GET /node", n.mesh.handler(n.sys))
 	}
-	mux.Handle("GET /health", web.Health(n.sys.Root, n.Health, n.star.now))
+	mux.Handle("GET /health", web.Health(n.sys.Root, n.Health, n.star.now, l.Unsafe))
 	relayServer := guard.Server(n.door.Screen(rules, mux), guard.ServerOptions{Door: n.door, Log: tree.Log(n.sys), Header: c.HandshakeTimeout})
 	ln := link.Listener(n.door)
 	if l.TLS != nil {
