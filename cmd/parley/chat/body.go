@@ -68,10 +68,10 @@ func (m *model) said(l layout, texts ...string) []string {
 func (m *model) above(t *conversation, l layout) string {
 	text := ""
 	switch {
-	case t.locked != nil:
-		text = "-- the history is locked: Ctrl-S --"
 	case t.loading:
 		text = "-- loading --"
+	case t.locked != nil:
+		text = "-- the history is locked: Ctrl-S --"
 	case t.more:
 		text = "-- there is more above: PgUp --"
 	case t.loaded && len(t.lines) == 0:

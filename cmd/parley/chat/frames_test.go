@@ -34,6 +34,11 @@ func TestFrames(t *testing.T) {
 			s.hear(answer{to: last[historyAsk](s.t, s.p), err: &lockedError{}})
 			s.press("sesame")
 		},
+		"checking": func(s *stage) {
+			s.press("down")
+			s.hear(answer{to: last[historyAsk](s.t, s.p), err: &lockedError{}})
+			s.press("sesame", "enter", "ses")
+		},
 	}
 	for name, scene := range scenes {
 		for _, size := range sizes {

@@ -71,7 +71,7 @@ func TestHostileNothing(t *testing.T) {
 					rt.Fatalf("row %d is %q, not %q", i, got[i], calm[i])
 				}
 			case i < 21:
-				if at := strings.Index(got[i], divider); width(got[i][:max(at, 0)]) != listWidth && len(strings.TrimSpace(got[i])) > 1 {
+				if at := strings.Index(got[i]+" ", divider); width(got[i][:max(at, 0)]) != listWidth && len(strings.TrimSpace(got[i])) > 1 {
 					rt.Fatalf("the divider of row %d is moved: %q", i, got[i])
 				}
 			}
@@ -120,6 +120,9 @@ func TestWrap(t *testing.T) {
 			rt.Fatalf("%q became %q", want, got)
 		}
 	})
+	if got := strings.Join(wrap("क्षि", 2), "|"); got != "क्ष|ि" { // one place of three columns
+		t.Errorf("got %q", got)
+	}
 	got := strings.Join(wrap("one two three  four fivesixseven", 8), "|")
 	if want := "one two|three|four|fivesixs|even"; got != want {
 		t.Errorf("got %q, want %q", got, want)

@@ -42,7 +42,7 @@ func init() {
 		{"ctrl+r", "", "Ctrl-R", "remove the contact", plainly((*model).askRemove)},
 		{"ctrl+t", "", "Ctrl-T", "change your status and its message", plainly((*model).askStatus)},
 		{"alt+n", "", "Alt-N", "change your alias", plainly((*model).askAlias)},
-		{"ctrl+s", "", "Ctrl-S", "show locked history: give the password", plainly(func(m *model) { m.askPassword(false) })},
+		{"ctrl+s", "", "Ctrl-S", "show locked history: give the password", plainly((*model).askHistory)},
 		{"ctrl+g", "f1", "Ctrl-G, F1", "show these keys, or hide them", plainly(func(m *model) { m.help = !m.help })},
 		{"esc", "", "Esc", "hide these keys, leave a question", plainly(func(m *model) { m.help = false })},
 		{"ctrl+l", "", "Ctrl-L", "draw the screen anew", func(*model) tea.Cmd { return tea.ClearScreen }},
@@ -66,6 +66,9 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		switch name {
 		case "enter":
 			p := m.prompt
+			if p.checks != nil {
+				return nil
+			}
 			m.prompt = nil
 			p.done(p.field.value())
 			return nil
@@ -90,23 +93,41 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 // send sends what was typed.
 func (m *model) send() {
 	text := strings.TrimSpace(m.entry.value())
+	switch {
+	case text == "" || !m.maySend():
+	case m.password != nil && text == strings.TrimSpace(*m.password):
+		// It was typed again just when the question for it was over. It does not stay
+		// where the next Enter sends it.
+		m.entry.set("")
+		m.sure("That is the database's password. Send it?", func() {
+			if m.maySend() {
+				m.sendText(text)
+			}
+		})
+	default:
+		m.sendText(text)
+	}
+}
+
+// maySend tells whether a message can be sent to who is shown; if not, it says why.
+func (m *model) maySend() bool {
 	c := m.contact(m.at)
 	switch {
-	case text == "":
-		return
 	case c == nil:
 		m.tell("there is nobody to send it to: Ctrl-O adds a contact")
-		return
 	case c.state == statePending:
 		m.tell("%s waits to be let in: Ctrl-Y accepts, then send", c.title())
-		return
 	case c.state != stateFriend:
 		m.tell("%s is ignored: Ctrl-Y accepts, then send", c.title())
-		return
 	case m.down != "":
 		m.tell(noConnection + "; what you typed stays until there is one")
-		return
+	default:
+		return true
 	}
+	return false
+}
+
+func (m *model) sendText(text string) {
 	m.sends++
 	t := m.talk(m.at)
 	l := &line{entry: entry{own: true, text: text, at: time.Now().Unix(), state: sending}, n: m.sends, after: t.newest()}

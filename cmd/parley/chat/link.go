@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,13 @@ const (
 	codeBadPassword = 1<<48 | 6
 )
 
-// link is the node at the other end of a session. One goroutine, run, asks.
+var (
+	errBusy = errors.New("the Node does not keep up; try again later")
+	errLost = errors.New("the connection is lost")
+)
+
+// link is the node at the other end of a session. One goroutine, run, asks for
+// all but pages of history, which another one asks for aside of it.
 type link struct {
 	session *talk.Session
 	explain func(error) error // adds what to do about it
@@ -52,13 +59,13 @@ func dial(ctx context.Context, o talk.Options, explain func(error) error) (*link
 		l.stop()
 		return nil, explain(err)
 	}
-	over, err := l.join()
+	at, err := l.join()
 	if err != nil {
 		l.stop()
 		l.session.Close()
 		return nil, explain(err)
 	}
-	go l.run(over)
+	go l.run(at)
 	return l, nil
 }
 
@@ -72,7 +79,7 @@ func (l *link) close() {
 // Do implements node.
 func (l *link) Do(r request) {
 	if !l.asks.put(r, asksMost) {
-		l.say(answer{to: r, err: errors.New("the Node does not keep up; try again later")})
+		l.say(answer{to: r, err: errBusy})
 	}
 }
 
@@ -111,17 +118,17 @@ func (l *link) hear(b talk.Broadcast) {
 	}
 }
 
-// run asks, and has a connection whenever there can be one. over is closed when
-// the one that there is has ended.
-func (l *link) run(over <-chan struct{}) {
+// run asks, and has a connection whenever there can be one. at is the one that
+// there is.
+func (l *link) run(at *talk.Aside) {
 	defer close(l.done)
 	for {
-		l.serve(over)
+		l.serve(at)
 		if l.ctx.Err() != nil {
 			return
 		}
 		l.say(disconnected{l.why().Error()})
-		if over = l.again(); over == nil {
+		if at = l.again(); at == nil {
 			return
 		}
 	}
@@ -136,12 +143,12 @@ func (l *link) why() error {
 }
 
 // again joins as soon as that succeeds; nil: the link is closed.
-func (l *link) again() <-chan struct{} {
+func (l *link) again() *talk.Aside {
 	last := ""
 	for pause := shortestPause; ; pause = min(2*pause, longestPause) {
-		over, err := l.join()
+		at, err := l.join()
 		if err == nil {
-			return over
+			return at
 		}
 		if why := l.explain(err).Error(); why != last && l.ctx.Err() == nil {
 			last = why
@@ -161,15 +168,15 @@ func (l *link) again() <-chan struct{} {
 }
 
 // join connects to the Node, subscribes, and tells how things are.
-func (l *link) join() (over <-chan struct{}, err error) {
+func (l *link) join() (at *talk.Aside, err error) {
 	if err := l.session.ToNode(l.ctx); err != nil {
 		return nil, err
 	}
-	over = l.session.Gone()
-	if _, err := l.put(talk.Question{Opcode: "subscribe", Payload: subscription()}); err != nil {
+	at = l.session.Aside()
+	if _, err := put(l.ctx, l.session, talk.Question{Opcode: "subscribe", Payload: subscription()}); err != nil {
 		return nil, err
 	}
-	raw, err := l.put(question(listAsk{}))
+	raw, err := put(l.ctx, l.session, question(listAsk{}))
 	if err != nil {
 		return nil, err
 	}
@@ -178,28 +185,58 @@ func (l *link) join() (over <-chan struct{}, err error) {
 		return nil, err
 	}
 	l.say(connected{*book})
-	return over, nil
+	return at, nil
 }
 
-// serve asks what is to be asked, until the connection has ended.
-func (l *link) serve(over <-chan struct{}) {
+// serve asks what is to be asked, until the connection has ended. All that was
+// asked on it is answered then, so that nothing of it comes behind the next one.
+func (l *link) serve(at *talk.Aside) {
+	ctx, stop := context.WithCancel(l.ctx)
+	pages := newBox[request]()
+	var reader sync.WaitGroup
+	reader.Go(func() { l.read(ctx, at, pages) })
+	defer func() {
+		stop()
+		reader.Wait()
+		l.fail(pages.take(), errLost)
+	}()
 	for {
 		select {
 		case <-l.ctx.Done():
 			return
-		case <-over:
+		case <-at.Gone():
 			return
 		case <-l.asks.wake:
 		}
 		all := l.asks.take()
 		for i, r := range all {
 			select {
-			case <-over: // the next connection is told of, before there are answers from it
-				l.fail(all[i:], errors.New("the connection is lost"))
+			case <-at.Gone(): // the next connection is told of, before there are answers from it
+				l.fail(all[i:], errLost)
 				return
 			default:
 			}
-			l.ask(r)
+			if _, ok := r.(historyAsk); !ok {
+				l.ask(l.ctx, l.session, r)
+			} else if !pages.put(r, asksMost) {
+				l.say(answer{to: r, err: errBusy})
+			}
+		}
+	}
+}
+
+// read asks for pages of history, one after the other, until ctx ends. It is a
+// goroutine of its own: the Node may think about a password for as long as 45 s,
+// and messages must not wait meanwhile.
+func (l *link) read(ctx context.Context, at *talk.Aside, pages *box[request]) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-pages.wake:
+		}
+		for _, r := range pages.take() {
+			l.ask(ctx, at, r)
 		}
 	}
 }
@@ -211,23 +248,30 @@ func (l *link) fail(all []request, why error) {
 	}
 }
 
+// asker is a session, or an aside of one.
+type asker interface {
+	Ask(context.Context, talk.Question) (jsontext.Value, error)
+}
+
 // ask asks one thing.
-func (l *link) ask(r request) {
+func (l *link) ask(ctx context.Context, by asker, r request) {
 	a := answer{to: r}
-	raw, err := l.put(question(r))
-	if err == nil {
-		err = a.read(raw)
-	} else {
-		err = l.sort(r, err)
+	raw, err := put(ctx, by, question(r))
+	switch {
+	case err == nil:
+		a.err = a.read(raw)
+	case ctx.Err() != nil: // the connection has ended meanwhile
+		a.err = &lostError{errLost}
+	default:
+		a.err = l.sort(r, err)
 	}
-	a.err = err
 	l.say(a)
 }
 
 // put asks the Node.
-func (l *link) put(q talk.Question) (jsontext.Value, error) {
+func put(ctx context.Context, by asker, q talk.Question) (jsontext.Value, error) {
 	q.Place = talk.Node // what is said here is not for the Daemon
-	return l.session.Ask(l.ctx, q)
+	return by.Ask(ctx, q)
 }
 
 // sort tells apart what the model does.

@@ -31,7 +31,7 @@ type model struct {
 	talks         map[string]*conversation
 	at            string  // address of the contact that is shown; blank: none
 	chosen        bool    // one was shown before
-	password      *string // of the database; nil: not known
+	password      *string // of the database, it was right; nil: not known
 	asked         bool    // the password was asked for
 	sends         uint64
 
@@ -126,6 +126,7 @@ func (m *model) hear(n any) {
 	case answer:
 		m.answer(n)
 	}
+	m.unchecked()
 }
 
 // talk gives the conversation with an address.
@@ -184,7 +185,7 @@ func (m *model) load(address string, before uint64) {
 		return
 	}
 	t.loading = true
-	m.node.Do(historyAsk{with: address, before: before, password: m.password})
+	m.node.Do(historyAsk{with: address, before: before, password: m.secret()})
 }
 
 func (m *model) receive(r received) {
@@ -268,10 +269,8 @@ func (m *model) history(to historyAsk, a answer) {
 	switch {
 	case errors.As(a.err, &locked):
 		t.locked = locked
-		if locked.wrong && to.password == m.password {
-			m.password = nil
-		}
-		m.lockedOut(locked)
+		m.lockedOut(locked, to.password)
+		t.stale = t.stale || m.password != nil // it was not asked with that one
 	case errors.As(a.err, &lost): // it is asked for again when there is a connection
 	case a.err != nil:
 		m.tell("the history: %s", a.err)
@@ -280,6 +279,7 @@ func (m *model) history(to historyAsk, a answer) {
 		if to.with != m.at {
 			t.unread += fresh
 		}
+		m.unlock(to.password)
 	default:
 		t.prepend(a.entries, a.more)
 	}
@@ -288,19 +288,6 @@ func (m *model) history(to historyAsk, a answer) {
 		m.load(to.with, 0)
 	}
 	m.clamp()
-}
-
-// lockedOut asks for the password, unless somebody is typing, who would type into
-// the wrong place.
-func (m *model) lockedOut(why *lockedError) {
-	if !why.wrong && (m.asked || m.prompt != nil || len(m.entry.text) > 0 || m.help) {
-		return
-	}
-	if why.wrong && m.prompt != nil {
-		return
-	}
-	m.asked = true
-	m.askPassword(why.wrong)
 }
 
 // sent takes what became of a message.
@@ -321,6 +308,8 @@ func (m *model) sent(to sendAsk, a answer) {
 		if to.to == m.at && len(m.entry.text) == 0 {
 			m.entry.set(to.text)
 		}
+	case a.id != "" && t.move(a.id, queued): // a page of history has brought it already
+		t.lines = slices.DeleteFunc(t.lines, func(o *line) bool { return o == l })
 	default:
 		l.id, l.state = a.id, max(queued, t.early[a.id])
 		delete(t.early, a.id)

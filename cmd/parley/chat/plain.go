@@ -131,6 +131,19 @@ func head(s string, columns int) string {
 // cutMark ends what did not fit.
 const cutMark = ".."
 
+// part is the begin of a cluster that is wider than columns, as signs of several
+// letters are in some scripts: no row would ever have room for all of it.
+func part(cluster string, columns int) (begin string, w int) {
+	for at, r := range cluster {
+		more := width(string(r))
+		if at > 0 && w+more > columns {
+			return cluster[:at], w
+		}
+		w += more
+	}
+	return cluster, w
+}
+
 // wrap breaks plain text into rows, between words where it can.
 func wrap(s string, columns int) []string {
 	columns = max(columns, 2) // a wide character fits
@@ -139,6 +152,9 @@ func wrap(s string, columns int) []string {
 	space := -1                // behind the last blank of this row
 	for at < len(s) {
 		cluster, w := ansi.FirstGraphemeCluster(s[at:], ansi.WcWidth)
+		if at == begin && w > columns {
+			cluster, w = part(cluster, columns)
+		}
 		if cols+w > columns {
 			end := at
 			if space > begin && cluster != " " {

@@ -7,9 +7,10 @@ import (
 
 // prompt is a question that takes the place of what is typed.
 type prompt struct {
-	title string // plain
-	field field
-	done  func(text string)
+	title  string // plain
+	field  field
+	done   func(text string)
+	checks *string // password that is being checked: Enter has to wait; nil: none is
 }
 
 func (m *model) ask(title, preset string, done func(string)) *prompt {
@@ -56,10 +57,10 @@ func (m *model) askAccept() {
 }
 
 // sure asks before something is done that cannot be taken back.
-func (m *model) sure(title string, r request) {
+func (m *model) sure(title string, do func()) {
 	m.ask(title+" Type yes:", "", func(text string) {
 		if strings.EqualFold(strings.TrimSpace(text), "yes") {
-			m.do(r)
+			do()
 			return
 		}
 		m.tell("nothing was done")
@@ -68,13 +69,15 @@ func (m *model) sure(title string, r request) {
 
 func (m *model) askIgnore() {
 	if c := m.shown(); c != nil {
-		m.sure(fmt.Sprintf("Ignore %s?", c.title()), ignoreAsk{address: c.address})
+		r := ignoreAsk{address: c.address}
+		m.sure(fmt.Sprintf("Ignore %s?", c.title()), func() { m.do(r) })
 	}
 }
 
 func (m *model) askRemove() {
 	if c := m.shown(); c != nil {
-		m.sure(fmt.Sprintf("Remove %s, and what waits for it?", c.title()), removeAsk{address: c.address})
+		r := removeAsk{address: c.address}
+		m.sure(fmt.Sprintf("Remove %s, and what waits for it?", c.title()), func() { m.do(r) })
 	}
 }
 
@@ -115,21 +118,4 @@ func (m *model) askAlias() {
 		}
 		m.do(aliasAsk{alias: alias})
 	})
-}
-
-func (m *model) askPassword(wrong bool) {
-	title := "Database password, to show the history:"
-	if wrong {
-		title = "That is not the database's password. Try again:"
-	}
-	m.ask(title, "", func(text string) {
-		if text == "" {
-			return
-		}
-		m.password = &text
-		for _, t := range m.talks {
-			t.locked = nil
-		}
-		m.open()
-	}).field.secret = true
 }

@@ -206,6 +206,8 @@ func (m *model) keys() string {
 	text := "Enter send  Up/Down contact  Tab unread  PgUp/PgDn scroll  ^G keys  ^Q end"
 	c := m.contact(m.at)
 	switch {
+	case m.prompt != nil && m.prompt.checks != nil:
+		text = "Esc leave it"
 	case m.prompt != nil:
 		text = "Enter do it  Esc leave it"
 	case m.help:
