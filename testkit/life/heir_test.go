@@ -1,7 +1,9 @@
 package life_test
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -23,26 +25,34 @@ func TestDaemonKilledAmidStart(t *testing.T) {
 		_ = u.send("start", "{}")
 		var first int
 		eventually(t, "the Node begins", func() bool {
-			all := children(t, d.cmd.Process.Pid)
-			if len(all) == 0 {
-				return false
+			for _, child := range children(t, d.cmd.Process.Pid) { // the runtime tries out pidfds with another
+				if _, err := fmt.Sscanf(child, "%d:", &first); err != nil {
+					t.Fatal(err)
+				}
+				line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", first))
+				if err == nil && bytes.Contains(line, []byte("--under-daemon")) {
+					return true
+				}
 			}
-			n, err := fmt.Sscanf(all[0], "%d:", &first)
-			return n == 1 && err == nil
+			return false
 		})
 		<-time.After(time.Duration(random.IntN(150)) * time.Millisecond)
 		d.kill()
 		d = start(t, dir, nil)
 		u = connect(t, d.port)
+		end := func(pid int) { // a Node that the Daemon before had begun to note is told of, too
+			kill(t, pid, syscall.SIGKILL)
+			for c := (crash{}); c.PID != pid; {
+				u.await("crashed").into(t, &c)
+			}
+		}
 		if f := u.ask("nodeStats", "{}"); f.Opcode == "redirect" {
 			adopted++
-			kill(t, first, syscall.SIGKILL)
-			u.crashed(first)
+			end(first)
 			continue
 		}
 		node := u.launch()
-		kill(t, node.PID, syscall.SIGKILL)
-		u.crashed(node.PID)
+		end(node.PID)
 		eventually(t, "the Node of the first Daemon ends", func() bool { return !alive(first) })
 	}
 	t.Logf("the Daemon was killed %d times, and %d Nodes were adopted", rounds, adopted)
